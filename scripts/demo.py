@@ -1,0 +1,73 @@
+"""Run the quickstart in a fresh folder; leave the executed notebook, its page and its store there."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbconvert import HTMLExporter
+
+QUICKSTART = Path(__file__).resolve().parent.parent / "notebooks" / "quickstart.ipynb"
+
+
+class Narrated(NotebookClient):
+    """A client that says which cell it is at, so that two minutes are not silent."""
+
+    async def async_execute_cell(self, cell, cell_index, **options):
+        """Execute one cell, and say how long it took."""
+        if cell.cell_type != "code":
+            return await super().async_execute_cell(cell, cell_index, **options)
+        start = time.perf_counter()
+        print(f"  {_title(cell.source):<70}", end="", flush=True)
+        done = await super().async_execute_cell(cell, cell_index, **options)
+        print(f"{time.perf_counter() - start:6.1f} s", flush=True)
+        return done
+
+
+def _title(source: str) -> str:
+    lines = source.strip().splitlines()
+    first = lines[1] if lines[0].strip() == "%%mlstore" and len(lines) > 1 else lines[0]
+    return first[:68]
+
+
+def run(folder: Path) -> Path:
+    """Execute the quickstart in `folder`, which is emptied first; return the executed notebook."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    notebook = nbformat.read(QUICKSTART, as_version=4)
+    target = folder / QUICKSTART.name
+    try:
+        Narrated(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
+    finally:
+        nbformat.write(notebook, target)
+    page, _ = HTMLExporter().from_notebook_node(notebook)
+    target.with_suffix(".html").write_text(page, encoding="utf-8")
+    return target
+
+
+def main() -> int:
+    """Run the quickstart in the folder named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="where to run; removed first")
+    folder = parser.parse_args().folder
+    print("Running the quickstart:")
+    start = time.perf_counter()
+    try:
+        notebook = run(folder)
+    except CellExecutionError as error:
+        print(f"\n\nThe quickstart failed:\n{error}", file=sys.stderr)
+        return 1
+    print(f"\nDone in {time.perf_counter() - start:.0f} s. The results:")
+    print(f"  notebook  {notebook}\n  page      {notebook.with_suffix('.html')}")
+    print("Open the notebook in JupyterLab with:\n  make lab")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""What a user sees in a real JupyterLab: typed cells, tables, errors, completion, the finished quickstart."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.browser.conftest import Visit
+
+LOAD = "%load_ext workbench"
+TRIPS = (
+    "%%mlstore\ncreate table trips as select i as trip_id, i % 3 as zone, i * 1.5 as fare from range(40) t(i)"
+)
+
+
+def test_a_typed_cell_shows_a_table(visit: Visit) -> None:
+    visit.open(visit.lab.write("typed", LOAD, TRIPS, ""))
+    visit.run(0)
+    visit.run(1)
+    visit.type(2, "%%mlstore\nselect zone, count(*) as trips from trips group by zone order by zone")
+    output = visit.run(2)
+    table = output.locator("table").last
+    expect(table).to_contain_text("zone")
+    assert table.locator("tbody tr").count() == 3
+    expect(output.last).to_contain_text("3 rows")
+    visit.shoot("table")
+    assert visit.outside == []
+    assert visit.errors == []
+
+
+def test_an_error_is_one_block(visit: Visit) -> None:
+    visit.open(visit.lab.write("error", LOAD, TRIPS, "%%mlstore\nselect * from tripps"))
+    visit.run(0)
+    visit.run(1)
+    output = visit.run(2)
+    expect(output.last).to_contain_text("There is no table 'tripps'.")
+    expect(output.last).to_contain_text("Did you mean 'trips'?")
+    assert "Traceback" not in output.last.inner_text()
+    visit.shoot("error")
+
+
+def test_tab_completes_a_table(visit: Visit) -> None:
+    visit.open(visit.lab.write("complete", LOAD, TRIPS.replace("trips", "harbour_trips"), ""))
+    visit.run(0)
+    visit.run(1)
+    visit.type(2, "%%mlstore\nselect * from harb")
+    visit.page.keyboard.press("Tab")
+    shown = visit.page.locator(".jp-Completer")
+    editor = visit.cell(2).locator(".cm-content")
+    # One candidate is put in at once; several are listed first.
+    expect(shown.or_(editor).filter(has_text="harbour_trips").first).to_be_visible()
+    visit.shoot("completion")
+    if shown.is_visible():
+        visit.page.keyboard.press("Enter")
+    expect(editor).to_contain_text("select * from harbour_trips")
+
+
+def test_the_finished_quickstart(visit: Visit, quickstart: Path) -> None:
+    shutil.copy(quickstart, visit.lab.work)
+    visit.page.set_viewport_size({"width": 1400, "height": 1100})
+    visit.open(quickstart.name)
+    visit.shoot("quickstart-top")
+    bound = visit.page.locator(".jp-CodeCell", has_text="bind late_prediction ON").first
+    bound.scroll_into_view_if_needed()
+    expect(bound.locator(".jp-OutputArea-output").first).to_be_visible()
+    visit.shoot("quickstart")
+    lineage = visit.page.locator(".jp-CodeCell", has_text="lineage late_prediction").first
+    lineage.scroll_into_view_if_needed()
+    expect(lineage.locator("svg").first).to_be_visible()
+    visit.shoot("quickstart-lineage")
+    assert visit.outside == []
+    assert visit.errors == []

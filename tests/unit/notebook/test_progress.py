@@ -1,0 +1,85 @@
+"""When a bar shows, and that it goes away."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+
+import pytest
+
+from workbench.plain import Tick, Ticker
+from workbench.plain.ticker import terminal_ticker
+from workbench.progress import step, watch
+
+
+class Seen:
+    """Keeps what a ticker draws."""
+
+    def __init__(self) -> None:
+        self.ticks: list[Tick] = []
+        self.cleared = 0
+
+    def clear(self) -> None:
+        self.cleared += 1
+
+
+def test_a_short_step_shows_nothing() -> None:
+    seen = Seen()
+    with Ticker(seen.ticks.append, seen.clear, delay=5, period=0.01) as sink, watch(sink), step("Loading"):
+        time.sleep(0.05)
+    assert (seen.ticks, seen.cleared) == ([], 0)
+
+
+def test_a_long_step_ticks_by_itself_and_is_cleared() -> None:
+    seen = Seen()
+    ticker = Ticker(seen.ticks.append, seen.clear, delay=0.05, period=0.01)
+    with ticker as sink, watch(sink), step("Training late", total=10) as advance:
+        advance(4)
+        time.sleep(0.2)
+    assert len(seen.ticks) > 3
+    assert seen.ticks[-1].fraction == 0.4
+    assert seen.ticks[-1].elapsed > seen.ticks[0].elapsed >= 0.05
+    assert seen.cleared == 1
+
+
+def test_the_inner_step_is_shown_while_it_runs() -> None:
+    seen = Seen()
+    with Ticker(seen.ticks.append, seen.clear, delay=0.03, period=0.01) as sink, watch(sink), step("outer"):
+        with step("inner"):
+            time.sleep(0.1)
+        time.sleep(0.1)
+    titles = [tick.title for tick in seen.ticks]
+    assert "inner" in titles and titles[-1] == "outer"
+
+
+def test_many_events_draw_no_more_often_than_the_clock() -> None:
+    seen = Seen()
+    ticker = Ticker(seen.ticks.append, seen.clear, delay=0, period=0.05)
+    with ticker as sink, watch(sink), step("rows", total=100_000) as advance:
+        for _ in range(100_000):
+            advance(1)
+    assert len(seen.ticks) < 60
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_the_thread_ends_however_the_work_ends(error: type[BaseException]) -> None:
+    seen = Seen()
+    with (
+        pytest.raises(error),
+        Ticker(seen.ticks.append, seen.clear, delay=0, period=0.01) as sink,
+        watch(sink),
+        step("work"),
+    ):
+        time.sleep(0.05)
+        raise error
+    assert seen.cleared == 1
+    assert not [thread for thread in threading.enumerate() if thread.name == "mlstore-progress"]
+
+
+def test_without_a_terminal_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    with terminal_ticker() as sink, watch(sink), step("work"):
+        pass
+    assert stream.getvalue() == ""

@@ -1,0 +1,18 @@
+"""What the Store answers from several rooms at once: what there is, what it is, what would happen."""
+
+from workbench.answers.catalog import catalog, dependents, derivations, names, tables
+from workbench.answers.describe import describe
+from workbench.answers.plan import PlanReport, make_plan
+from workbench.answers.stale import stale
+
+__all__ = [
+    "PlanReport",
+    "catalog",
+    "dependents",
+    "derivations",
+    "describe",
+    "make_plan",
+    "names",
+    "stale",
+    "tables",
+]

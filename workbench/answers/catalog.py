@@ -1,0 +1,84 @@
+"""What there is in a store."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from workbench.bind import bindings
+from workbench.derivation import Derivation
+from workbench.engines.duckdb import execute
+from workbench.lake import Result
+from workbench.lake.snapshots import changed_tables
+from workbench.train import registry
+from workbench.transform import transforms
+
+if TYPE_CHECKING:
+    from workbench.lake import Lake
+
+
+def derivations(lake: Lake) -> list[Derivation]:
+    """List all that the store keeps up to date, but what is paused."""
+    found: list[Derivation] = [each for each in transforms(lake) if each.status == "active"]
+    found += [each for each in bindings(lake) if each.status == "active"]
+    return found
+
+
+def dependents(lake: Lake, name: str) -> list[str]:
+    """Name, with their kinds, the definitions that read `name` (qualified; models as `model.name`)."""
+    found = [
+        f"{row['kind']} {row['name']}"
+        for row in lake.records.definitions()
+        if name in row["definition"].get("inputs", [])
+    ]
+    if name.startswith("model."):
+        model = name.removeprefix("model.")
+        found += [
+            f"binding {each.name}" for each in bindings(lake) if each.model.partition("@")[0] == model
+        ]
+    return found
+
+
+def names(lake: Lake) -> dict[str, list[str]]:
+    """Return the names of everything, by kind."""
+    found: dict[str, list[str]] = {"table": [], "transform": [], "query": [], "predictions": []}
+    for table in lake.tables.all():
+        if table.kind in found and "__" not in table.name:
+            found[table.kind].append(table.name)
+    found["model"] = registry.names(lake)
+    found["binding"] = [each.column for each in bindings(lake)]
+    return found
+
+
+def catalog(lake: Lake) -> dict[str, list[str]]:
+    """Return the columns of every relation, under its qualified and, where it has one, its plain name."""
+    found: dict[str, list[str]] = {}
+    for table in lake.tables.all():
+        columns = list(table.columns)
+        found[table.qualified] = columns
+        if table.kind != "record":
+            found.setdefault(table.name, columns)
+    return found
+
+
+def tables(lake: Lake) -> Result:
+    """List the relations: name, schema, kind, rows, columns, key, and the last snapshot that changed each."""
+    import pyarrow as pa
+
+    clock = time.perf_counter()
+    with lake.pinned() as (cursor, head):
+        shown = [each for each in lake.tables.all(cursor) if each.kind != "record" and "__" not in each.name]
+        changed = changed_tables(cursor, -1, head)
+        counts = [execute(cursor, f"SELECT count(*) FROM lake.{each.sql}").fetchone() for each in shown]
+    table = pa.table(
+        {
+            "name": pa.array([each.name for each in shown], pa.string()),
+            "schema": pa.array([each.schema for each in shown], pa.string()),
+            "kind": pa.array([each.kind for each in shown], pa.string()),
+            "rows": pa.array([row[0] if row else None for row in counts], pa.int64()),
+            "columns": pa.array([len(each.columns) for each in shown], pa.int64()),
+            "key": pa.array([", ".join(each.key) or None for each in shown], pa.string()),
+            "changed": pa.array([changed.get(each.qualified) for each in shown], pa.int64()),
+        }
+    )
+    return Result(table, head, time.perf_counter() - clock)

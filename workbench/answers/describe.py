@@ -1,0 +1,138 @@
+"""What a thing in the store is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from workbench.answers.catalog import dependents
+from workbench.answers.stale import pending
+from workbench.bind import Binding, find_binding
+from workbench.engines.duckdb import execute
+from workbench.errors import NotFound
+from workbench.lake import Result, TableInfo
+from workbench.lake.description import Description
+from workbench.lake.snapshots import changed_tables
+from workbench.names import Ref
+from workbench.train import registry
+from workbench.train.describe import describe_model
+from workbench.transform import find_query, find_transform
+
+if TYPE_CHECKING:
+    from workbench.lake import Lake
+
+
+def describe(lake: Lake, name: str) -> Description:
+    """Describe a table, query, transform, model or binding.
+
+    Raises
+    ------
+    NotFound
+        If nothing has that name, with the nearest names.
+    """
+    ref = Ref.parse(name)
+    if ref.name in registry.names(lake):
+        return describe_model(lake, name)
+    table = lake.tables.find(ref.name)
+    if table is not None and "__" not in table.name:
+        return _describe_relation(lake, table, ref.number)
+    try:
+        return _describe_binding(lake, find_binding(lake, ref.name))
+    except NotFound:
+        known = [*lake.tables.names(), *registry.names(lake)]
+        known += [row["definition"]["column"] for row in lake.records.definitions("binding")]
+        raise NotFound.named("table, query, transform, model or binding", ref.name, known) from None
+
+
+def _describe_relation(lake: Lake, table: TableInfo, version: int | None) -> Description:
+    facts: dict[str, Any] = {"table": table.qualified}
+    tables: dict[str, Result] = {}
+    row = execute(lake.cursor(), f"SELECT count(*) FROM lake.{table.sql}").fetchone()
+    facts["rows"] = row[0] if row else 0
+    facts["key"] = ", ".join(table.key) + (" (filled by the store)" if table.auto else "") if table.key else "none"
+    changed = changed_tables(lake.cursor(), -1, lake.head()).get(table.qualified)
+    if changed is not None:
+        facts["last changed"] = f"snapshot {changed}"
+    if table.kind == "transform":
+        _add_transform(lake, table, version, facts, tables)
+    elif table.kind == "query":
+        query = find_query(lake, table.name)
+        if query:
+            facts |= {"version": query.version, "reads": ", ".join(query.inputs), "query": query.query}
+    read_by = dependents(lake, table.qualified)
+    if read_by:
+        facts["read by"] = ", ".join(read_by)
+    tables = {"Columns": _columns(table), **tables}
+    return Description(table.name, table.kind, facts, tables)
+
+
+def _add_transform(
+    lake: Lake, table: TableInfo, version: int | None, facts: dict[str, Any], tables: dict[str, Result]
+) -> None:
+    transform = find_transform(lake, table.name, version)
+    plan = transform.plan(lake)
+    facts |= {
+        "version": transform.version,
+        "on": transform.on or "",
+        "reads": ", ".join(transform.inputs),
+        "when": transform.trigger,
+        "status": transform.status,
+        "a refresh would be": f"{plan.mode}: {plan.reason}",
+        "refreshed": "in full when an input changes; only rows that differ are written",
+        "query": transform.query,
+    }
+    where = {"name": transform.name, "version": transform.version}
+    tables["Runs"] = _select(
+        lake,
+        "SELECT mode, reason, rows_read, rows_written, rows_deleted, seconds, status, error, snapshot_id AS snapshot "
+        "FROM lake.mlstore.runs WHERE name = $name AND kind = 'transform' ORDER BY snapshot DESC LIMIT 10",
+        {"name": transform.name},
+    )
+    fitted = _select(
+        lake,
+        "SELECT call, statistic, position, number, text, snapshot FROM lake.mlstore.fitted "
+        "WHERE name = $name AND version = $version ORDER BY call, statistic, position",
+        where,
+    )
+    if len(fitted):
+        tables["Fitted"] = fitted
+
+
+def _describe_binding(lake: Lake, binding: Binding) -> Description:
+    plan = binding.plan(lake)
+    facts = {
+        "on": binding.on,
+        "model": binding.model,
+        "read in": binding.view,
+        "side table": binding.output,
+        "when": binding.trigger,
+        "mode": binding.mode,
+        "on error": binding.on_error,
+        "status": binding.status,
+        "a refresh would be": f"{plan.mode}: {plan.reason}",
+        "rows": ", ".join(f"{count:,} {status}" for status, count in pending(lake, binding.output).items()),
+    }
+    runs = _select(
+        lake,
+        "SELECT mode, reason, rows_read, rows_written, rows_deleted, seconds, status, error, snapshot_id AS snapshot "
+        "FROM lake.mlstore.runs WHERE name = $name ORDER BY snapshot DESC LIMIT 10",
+        {"name": binding.name},
+    )
+    return Description(binding.column, "binding", facts, {"Runs": runs})
+
+
+def _columns(table: TableInfo) -> Result:
+    import pyarrow as pa
+
+    return Result(
+        pa.table(
+            {
+                "column": list(table.columns),
+                "type": list(table.columns.values()),
+                "key": pa.array([column in table.key or None for column in table.columns], pa.bool_()),
+            }
+        )
+    )
+
+
+def _select(lake: Lake, sql: str, params: dict[str, Any]) -> Result:
+    return Result(lake.run(lake.cursor(), sql, params).to_arrow_table())

@@ -1,0 +1,171 @@
+"""What a statement would do, said before it does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.answers.catalog import dependents, derivations
+from workbench.derivation import fingerprint
+from workbench.engines.duckdb import classify
+from workbench.engines.sql import normalise, source_tables, written_tables
+from workbench.errors import NotFound
+from workbench.schedule import downstream, upstream
+
+if TYPE_CHECKING:
+    from workbench.lake import Lake
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport:
+    """What a statement would do.
+
+    Attributes
+    ----------
+    verb : str
+    action : str
+        In a sentence: what it would do, and why.
+    reads : tuple of (str, int)
+        Tables it would read, with their rows.
+    refreshes : tuple of str
+        What would be refreshed after it.
+    python : str
+        The same as a Python call.
+    """
+
+    verb: str
+    action: str
+    reads: tuple[tuple[str, int], ...] = ()
+    refreshes: tuple[str, ...] = ()
+    python: str = ""
+
+
+def make_plan(lake: Lake, verb: str, arguments: Mapping[str, Any]) -> PlanReport:
+    """Say what the Store's method `verb` would do with these arguments; change nothing.
+
+    Raises
+    ------
+    NotFound, StatementError
+        As the method itself would, for names that do not exist and bodies that cannot be read.
+    """
+    planner = _PLANNERS.get(verb)
+    if planner is None:
+        return PlanReport(verb, "answers a question; changes nothing")
+    return planner(lake, arguments)
+
+
+def _rows(lake: Lake, tables: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    counted = []
+    for name in tables:
+        table = lake.tables.resolve(name)
+        row = lake.run(lake.cursor(), f"SELECT count(*) FROM lake.{table.sql}").fetchone()
+        counted.append((table.qualified, row[0] if row else 0))
+    return tuple(counted)
+
+
+def _after(lake: Lake, *changed: str) -> tuple[str, ...]:
+    live = [each for each in derivations(lake) if each.trigger == "on write"]
+    return tuple(sorted(downstream(live, changed)))
+
+
+def _sql(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
+    query = str(arguments["query"])
+    kinds = [kind for _, kind, _ in classify(query)]
+    if "write" not in kinds:
+        return PlanReport("sql", "reads; changes nothing", _rows(lake, source_tables(query)))
+    targets = [lake.tables.find(name) for name in written_tables(query) or ()]
+    changed = tuple(each.qualified for each in targets if each is not None)
+    what = ", ".join(changed) or "the store"
+    return PlanReport("sql", f"writes {what} in one commit", _rows(lake, changed), _after(lake, *changed))
+
+
+def _load(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
+    name = str(arguments["table"])
+    known = lake.tables.find(f"main.{name}")
+    mode = arguments.get("mode", "append")
+    if known is None:
+        return PlanReport("load", f"makes the table {name}")
+    after = _after(lake, known.qualified)
+    verbs = {"append": "appends to", "merge": "merges into", "replace": "replaces the rows of"}
+    return PlanReport("load", f"{verbs.get(mode, mode)} {name}", _rows(lake, (known.qualified,)), after)
+
+
+def _transform(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
+    name, query = str(arguments["name"]), str(arguments["query"])
+    reads = _rows(lake, source_tables(query))
+    previous = lake.records.definition(name)
+    if previous is None or previous["status"] == "dropped":
+        return PlanReport("transform", f"makes features.{name}: computed in full, the first run", reads)
+    same = normalise(previous["definition"].get("query", "")) == normalise(query.strip().rstrip(";"))
+    if same and tuple(previous["definition"]["key"]) == tuple(arguments["key"]):
+        return PlanReport("transform", "changes nothing: the definition is the same", reads)
+    return PlanReport(
+        "transform",
+        f"makes version {previous['version'] + 1} of features.{name}: computed in full, a new definition",
+        reads,
+        _after(lake, f"features.{name}"),
+    )
+
+
+def _query(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
+    name, query = str(arguments["name"]), str(arguments["query"])
+    previous = lake.records.definition(name)
+    reads = _rows(lake, source_tables(query))
+    if previous and previous["fingerprint"] == fingerprint("query", normalise(query.strip().rstrip(";"))):
+        return PlanReport("query", "changes nothing: the text is the same", reads)
+    version = previous["version"] + 1 if previous else 1
+    return PlanReport("query", f"makes version {version} of the query {name}", reads)
+
+
+def _train(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
+    reads = _rows(lake, source_tables(str(arguments["query"])))
+    bound = tuple(each for each in dependents(lake, f"model.{arguments['name']}"))
+    algorithm = arguments.get("model", "auto")
+    return PlanReport("train", f"trains {arguments['name']} with {algorithm} and deploys it if the gate says so", reads, bound)
+
+
+def _bind(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
+    table = lake.tables.resolve(str(arguments["on"]))
+    what = f"predicts {arguments['column']} for the rows of {table.qualified} with {arguments['model']}"
+    return PlanReport("bind", what, _rows(lake, (table.qualified,)))
+
+
+def _refresh(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
+    known = derivations(lake)
+    name = arguments.get("name")
+    if name is not None and name not in {each.name for each in known}:
+        raise NotFound.named("derivation", str(name), [each.name for each in known])
+    wanted = upstream(known, name) if name else {each.name for each in known}
+    plans = {each.name: each.plan(lake, full=bool(arguments.get("full"))) for each in known if each.name in wanted}
+    said = "; ".join(f"{each}: {plan.mode}, {plan.reason}" for each, plan in plans.items())
+    reads = tuple(table for each in known if each.name in wanted for table in each.inputs)
+    return PlanReport("refresh", said or "nothing to refresh", _rows(lake, tuple(dict.fromkeys(reads))))
+
+
+def _drop(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
+    return PlanReport("drop", f"drops {arguments['name']}; its past stays readable")
+
+
+def _undo(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
+    table = lake.tables.find(str(arguments["name"]))
+    after = _after(lake, table.qualified) if table else ()
+    return PlanReport("undo", f"brings {arguments['name']} back to @{arguments['to']}, as a new snapshot", (), after)
+
+
+def _export(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
+    return PlanReport("export", f"writes {arguments['to']} as {arguments['format']}; changes nothing in the store")
+
+
+_PLANNERS = {
+    "sql": _sql,
+    "load": _load,
+    "query": _query,
+    "transform": _transform,
+    "train": _train,
+    "bind": _bind,
+    "refresh": _refresh,
+    "drop": _drop,
+    "undo": _undo,
+    "export": _export,
+}

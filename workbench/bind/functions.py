@@ -1,0 +1,115 @@
+"""`predict(model, columns…)` and `predict_proba(model, columns…)` anywhere in SQL, by column name."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from workbench.bind.predictors import Predictor, resolve
+from workbench.engines.sql import FunctionCall, find_calls, replace_spans
+from workbench.errors import InvalidData, NotFound, StatementError, Unsupported
+from workbench.names import literal, quote
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from workbench.lake import Lake
+
+FUNCTIONS = {"predict": "value", "predict_proba": "score"}
+"""The functions, and which column of a prediction each returns."""
+
+_STAR = re.compile(r"(?:(?P<alias>[A-Za-z_]\w*|\"[^\"]+\")\s*\.\s*)?\*")
+_COLUMN = re.compile(r"(?:(?:\w+|\"[^\"]+\")\s*\.\s*)*(?P<name>\w+|\"[^\"]+\")")
+_NAMED = re.compile(r"(?P<value>.*)\s+AS\s+(?P<name>\w+|\"[^\"]+\")", re.IGNORECASE | re.DOTALL)
+
+
+def reads_predictions(sql: str) -> bool:
+    """Say whether a query calls one of the functions."""
+    return any(each in sql.lower() for each in FUNCTIONS) and bool(find_calls(sql, FUNCTIONS))
+
+
+def expand_predictions(lake: Lake, sql: str) -> str:
+    """Replace the calls by functions of the engine; a query without them comes back as it is.
+
+    Raises
+    ------
+    NotFound
+        If there is no such model.
+    StatementError, InvalidData
+        If a call lacks its model, or its columns are not those of the model.
+    """
+    if not reads_predictions(sql):
+        return sql
+    # Inner calls stand inside outer ones: replace from the inside out, finding the places anew.
+    while calls := find_calls(sql, FUNCTIONS):
+        inner = min(calls, key=lambda call: call.end - call.start)
+        sql = replace_spans(sql, [(inner.start, inner.end, _expand_call(lake, inner))])
+    return sql
+
+
+def _expand_call(lake: Lake, call: FunctionCall) -> str:
+    name = call.name.lower()
+    if len(call.arguments) < 2:
+        raise StatementError(
+            f"{name}() needs a model and its columns.", hint=f"As in {name}(fare, t.*) or {name}(fare, a, b)."
+        )
+    ref = call.arguments[0].strip().strip("'\"")
+    if ":" in ref:
+        raise Unsupported(f"{name}() asks models of the store, not {ref!r}.", hint="Bind it to a column instead.")
+    predictor = resolve(lake, ref)
+    function = _register(lake, predictor, name)
+    return f"{function}({_struct(predictor, call.arguments[1:], name)})"
+
+
+def _struct(predictor: Predictor, arguments: tuple[str, ...], name: str) -> str:
+    """Write the arguments as a struct with the fields that the model asks for."""
+    wanted = {column.lower(): column for column in predictor.inputs}
+    given: dict[str, str] = {}
+    for argument in arguments:
+        text = argument.strip()
+        star = _STAR.fullmatch(text)
+        if star:
+            alias = f"{star['alias']}." if star["alias"] else ""
+            given.update({key: alias + quote(column) for key, column in wanted.items() if key not in given})
+            continue
+        column, value = _named(text, name)
+        if column.lower() not in wanted:
+            raise NotFound.named("column", column, predictor.inputs, within=f"the inputs of {predictor.ref}")
+        given[column.lower()] = value
+    missing = [column for key, column in wanted.items() if key not in given]
+    if missing:
+        raise InvalidData(
+            f"{name}({predictor.ref}, …) lacks {', '.join(missing)}.",
+            hint="Pass them by name, or all columns of a table as in t.*.",
+        )
+    return "{" + ", ".join(f"{literal(wanted[key])}: {value}" for key, value in given.items()) + "}"
+
+
+def _named(text: str, function: str) -> tuple[str, str]:
+    named = _NAMED.fullmatch(text)
+    if named:
+        return named["name"].strip('"'), named["value"]
+    column = _COLUMN.fullmatch(text)
+    if column:
+        return column["name"].strip('"'), text
+    raise StatementError(
+        f"The argument {text!r} of {function}() has no name.", hint=f"Give it one: {text} AS column."
+    )
+
+
+def _register(lake: Lake, predictor: Predictor, name: str) -> str:
+    """Make the engine's function for a model version, once per lake, and return its name."""
+    function = "mlstore_" + name + "_" + re.sub(r"\W", "_", predictor.ref)
+    column = FUNCTIONS[name]
+    kind = predictor.value_type if column == "value" else "DOUBLE"
+
+    def compute(rows: Any) -> pa.Array:
+        import pyarrow as pa
+
+        struct = rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows
+        if isinstance(struct, pa.ChunkedArray):
+            struct = struct.chunk(0)
+        return predictor.predict(pa.RecordBatch.from_struct_array(struct))[column].combine_chunks()
+
+    lake.register_function(function, compute, kind)
+    return function

@@ -1,0 +1,212 @@
+"""DuckDB: the connection, its extensions, its statements and its errors."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+import duckdb
+
+from workbench.errors import (
+    Conflict,
+    InvalidData,
+    NotFound,
+    StatementError,
+    StoreCorrupt,
+    Unsupported,
+    WorkbenchError,
+)
+from workbench.names import literal
+
+Cursor = duckdb.DuckDBPyConnection
+
+REQUIRED_EXTENSIONS = ("sqlite_scanner", "ducklake")
+
+_READS = {"SELECT", "EXPLAIN", "CALL", "PRAGMA", "RELATION"}
+_WRITES = {"INSERT", "UPDATE", "DELETE", "MERGE_INTO", "CREATE", "DROP", "ALTER", "COPY", "CREATE_FUNC"}
+_REFUSED = {
+    "TRANSACTION": "A cell is one commit already: leave BEGIN, COMMIT and ROLLBACK out.",
+    "ATTACH": "Read other files with load.",
+    "DETACH": "The store attaches and detaches its own databases.",
+    "SET": "Settings belong to the connection, which the store shares between threads.",
+    "VARIABLE_SET": "Bind a Python variable as $name instead.",
+    "VACUUM": "The store looks after its files itself.",
+    "PREPARE": "Bind Python variables as $name instead.",
+    "EXPORT": "Use the export statement.",
+}
+
+
+def connect() -> Cursor:
+    """Open an in-memory DuckDB with the extensions of a lake loaded; nothing is downloaded."""
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "autoinstall_known_extensions": False,
+            "temp_directory": str(Path(tempfile.gettempdir()) / "mlstore-spill"),
+        },
+    )
+    # Time zones of a machine must not decide what a transform computes.
+    connection.execute("SET TimeZone = 'UTC'")
+    for name in REQUIRED_EXTENSIONS:
+        load_extension(connection, name)
+    return connection
+
+
+def load_extension(connection: Cursor, name: str) -> None:
+    """Load an extension from its PyPI package, else from DuckDB's own repository.
+
+    Raises
+    ------
+    Unsupported
+        If the package is absent and the extension cannot be installed either.
+    """
+    path = _packaged_extension(name)
+    try:
+        if path is not None:
+            connection.execute(f"LOAD {literal(str(path))}")
+        else:
+            connection.execute(f"INSTALL {name}; LOAD {name}")
+    except duckdb.Error as error:
+        package = f"duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__}"
+        raise Unsupported(
+            f"DuckDB's extension {name!r} cannot be loaded: {error}",
+            hint=f"Install it with: pip install {package}",
+        ) from error
+
+
+def _packaged_extension(name: str) -> Path | None:
+    found = importlib.util.find_spec(f"duckdb_extension_{name}")
+    if found is None or not found.submodule_search_locations:
+        return None
+    folder = Path(next(iter(found.submodule_search_locations))) / "extensions" / f"v{duckdb.__version__}"
+    path = folder / f"{name}.duckdb_extension"
+    return path if path.exists() else None
+
+
+def parameters(sql: str) -> set[str]:
+    """Name the `$parameters` of all statements in `sql`.
+
+    Examples
+    --------
+    >>> parameters("select $low; select '$not_me'")
+    {'low'}
+    """
+    return {name for statement in _statements(sql) for name in statement.named_parameters}
+
+
+def classify(sql: str) -> list[tuple[str, Literal["read", "write"], set[str]]]:
+    """Split a body into its statements: the text, whether it can write, and its parameters.
+
+    Raises
+    ------
+    StatementError
+        If DuckDB cannot parse the text, or it holds no statement.
+    Unsupported
+        If a statement would change the connection or the transaction instead of the data.
+
+    Examples
+    --------
+    >>> [(kind, sorted(names)) for _, kind, names in classify("delete from t where a = $a; from t")]
+    [('write', ['a']), ('read', [])]
+    """
+    found: list[tuple[str, Literal["read", "write"], set[str]]] = []
+    for statement in _statements(sql):
+        kind = statement.type.name
+        if kind in _REFUSED:
+            raise Unsupported(f"{kind.replace('_', ' ')} does not go into a cell.", hint=_REFUSED[kind])
+        if kind not in _READS and kind not in _WRITES:
+            raise Unsupported(f"{kind.replace('_', ' ')} does not go into a cell.")
+        found.append((statement.query, "read" if kind in _READS else "write", statement.named_parameters))
+    if not found:
+        raise StatementError("There is no statement to run.", hint="Write a query under the first line.")
+    return found
+
+
+def _statements(sql: str) -> list[duckdb.Statement]:
+    try:
+        return duckdb.extract_statements(sql)
+    except duckdb.Error as error:
+        reraise(error)
+
+
+def execute(
+    cursor: Cursor, sql: str, params: Mapping[str, Any] | Sequence[Any] | None = None, known: Iterable[str] = ()
+) -> Cursor:
+    """Run `sql` on `cursor`, with DuckDB's errors translated; `known` names are for suggestions."""
+    try:
+        return cursor.execute(sql, params) if params else cursor.execute(sql)
+    except (duckdb.Error, RuntimeError) as error:
+        reraise(error, known)
+
+
+def reraise(error: Exception, known: Iterable[str] = ()) -> NoReturn:
+    """Raise the store's error for one of DuckDB's.
+
+    DuckDB reports Ctrl-C as a RuntimeError or an InterruptException; both become KeyboardInterrupt.
+    """
+    text = str(error)
+    if isinstance(error, duckdb.InterruptException) or text == "Query interrupted":
+        raise KeyboardInterrupt from error
+    if not isinstance(error, duckdb.Error):
+        raise error
+    raise translate(error, known) from error
+
+
+def translate(error: duckdb.Error, known: Iterable[str] = ()) -> WorkbenchError:
+    """Turn an error of DuckDB into one of the store, keeping the engine's line and caret."""
+    text = str(error)
+    if _is_conflict(text):
+        return Conflict(f"Another writer was faster: {text}", hint="Run it again.")
+    missing = re.search(r"Table with name (\S+) does not exist", text)
+    if missing:
+        return _missing_table(text, missing.group(1), known)
+    column = re.search(r'(?:Referenced column|column named) "([^"]+)"', text)
+    if column and isinstance(error, duckdb.BinderException):
+        return _missing_column(text)
+    if isinstance(error, duckdb.ParserException):
+        line, column_number = _place(text)
+        return StatementError(text, line=line, column=column_number)
+    if isinstance(error, duckdb.BinderException | duckdb.CatalogException | duckdb.NotImplementedException):
+        return StatementError(text)
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return WorkbenchError(text, hint="Select fewer rows or columns, or free memory.")
+    if isinstance(error, duckdb.IOException):
+        return StoreCorrupt(text) if ".parquet" in text and "No such file" in text else InvalidData(text)
+    return InvalidData(text)
+
+
+def _is_conflict(text: str) -> bool:
+    lowered = text.lower()
+    return (
+        "transaction conflict" in lowered
+        or "database is locked" in lowered
+        or ("failed to commit ducklake transaction" in lowered and "conflict" in lowered)
+    )
+
+
+def _missing_table(text: str, name: str, known: Iterable[str]) -> NotFound:
+    plain = name.strip('"').rpartition(".")[2]
+    found = NotFound.named("table", plain, known)
+    place = text[text.find("\nLINE ") :] if "\nLINE " in text else ""
+    return NotFound(found.message + place, hint=found.hint, nearest=found.nearest)
+
+
+def _missing_column(text: str) -> NotFound:
+    candidates = re.findall(r'"([^"]+)"', text.partition("Candidate")[2].partition("\n")[0])
+    nearest = tuple(each.rpartition(".")[2] for each in candidates)
+    hint = f"Did you mean {' or '.join(repr(each) for each in nearest[:3])}?" if nearest else ""
+    return NotFound(text, hint=hint, nearest=nearest)
+
+
+def _place(text: str) -> tuple[int | None, int | None]:
+    """Read the line and column off DuckDB's `LINE n: …` with the caret below it."""
+    found = re.search(r"^LINE (\d+): ", text, re.MULTILINE)
+    if not found:
+        return None, None
+    caret = re.search(r"^( *)\^", text[found.end() :], re.MULTILINE)
+    column = len(caret.group(1)) - (found.end() - found.start()) + 1 if caret else None
+    return int(found.group(1)), column

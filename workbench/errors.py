@@ -1,0 +1,165 @@
+"""Every error the store raises, in one tree.
+
+    WorkbenchError          what went wrong, what to do next, whether a retry can help
+    ├── StatementError      a statement that cannot be read: place, what was expected
+    ├── NotFound            a name that does not exist: the nearest names
+    ├── InvalidData         rows that break a rule: which rule, which rows
+    ├── Conflict            somebody else wrote first: try again
+    ├── ModelError          a model that failed: which version, which rows
+    ├── Unsupported         something the store does not do: what to do instead
+    ├── Interrupted         the user stopped it: what was kept
+    ├── StoreCorrupt        a folder that is not a store, or is damaged
+    └── StoreVersion        a store that is newer than this code
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import ClassVar
+
+
+class WorkbenchError(Exception):
+    """The base of all errors of the store.
+
+    Parameters
+    ----------
+    message : str
+        What went wrong, naming the thing.
+    hint : str
+        What to do next; empty when there is nothing to suggest.
+
+    Attributes
+    ----------
+    code : str
+        A stable word for programs to test.
+    retryable : bool
+        Whether the same call can succeed when it is made again.
+
+    Examples
+    --------
+    >>> print(WorkbenchError("The disk is full.", hint="Free some space."))
+    The disk is full.
+    Free some space.
+    """
+
+    code: ClassVar[str] = "error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+    def _render_traceback_(self) -> list[str]:
+        """Show one readable block in IPython in place of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class StatementError(WorkbenchError):
+    """A statement that cannot be read.
+
+    Parameters
+    ----------
+    message, hint : str
+        As in `WorkbenchError`.
+    line, column : int or None
+        The place, both counted from 1.
+    expected : sequence of str
+        What could have stood there.
+    """
+
+    code = "statement"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        line: int | None = None,
+        column: int | None = None,
+        expected: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.line = line
+        self.column = column
+        self.expected = tuple(expected)
+
+
+class NotFound(WorkbenchError):
+    """A name that does not exist, with the nearest that do.
+
+    Examples
+    --------
+    >>> print(NotFound.named("table", "flihgts", ["flights", "planes"]))
+    There is no table 'flihgts'.
+    Did you mean 'flights'?
+    """
+
+    code = "not_found"
+
+    def __init__(self, message: str, *, hint: str = "", nearest: Sequence[str] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.nearest = tuple(nearest)
+
+    @classmethod
+    def named(cls, noun: str, name: str, known: Iterable[str], *, within: str = "") -> NotFound:
+        """Make the error for a `noun` called `name`, given the names that exist."""
+        known = sorted(set(known))
+        nearest = get_close_matches(name.lower(), known, n=3, cutoff=0.6)
+        where = f" in {within}" if within else ""
+        if nearest:
+            hint = f"Did you mean {' or '.join(repr(each) for each in nearest)}?"
+        elif known:
+            shown = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
+            hint = f"There is: {shown}."
+        else:
+            hint = f"There is no {noun}{where} yet."
+        return cls(f"There is no {noun} {name!r}{where}.", hint=hint, nearest=nearest)
+
+
+class InvalidData(WorkbenchError):
+    """Rows or values that break a rule; nothing was changed."""
+
+    code = "invalid_data"
+
+
+class Conflict(WorkbenchError):
+    """Somebody else wrote first; the same call can succeed when made again."""
+
+    code = "conflict"
+    retryable = True
+
+
+class ModelError(WorkbenchError):
+    """A model that could not be trained, loaded or asked."""
+
+    code = "model"
+
+
+class Unsupported(WorkbenchError):
+    """Something the store does not do; the hint says what to do instead."""
+
+    code = "unsupported"
+
+
+class Interrupted(WorkbenchError):
+    """The user stopped the work; the message says what was kept."""
+
+    code = "interrupted"
+    retryable = True
+
+
+class StoreCorrupt(WorkbenchError):
+    """A folder that is not a store, cannot be written, or is damaged."""
+
+    code = "store_corrupt"
+
+
+class StoreVersion(WorkbenchError):
+    """A store written by a newer version of this package."""
+
+    code = "store_version"

@@ -1,0 +1,259 @@
+"""Load rows into a table: append, merge by key, or replace; one commit each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.derivation import Run
+from workbench.engines.duckdb import Cursor, execute
+from workbench.errors import InvalidData, NotFound, Unsupported
+from workbench.ingest import sources
+from workbench.lake import write
+from workbench.lake.keys import AUTO_KEY, check_nulls, check_unique
+from workbench.lake.tables import TableInfo
+from workbench.names import check_name, quote, quote_all
+from workbench.progress import step
+
+if TYPE_CHECKING:
+    from workbench.lake import Lake, Transaction
+
+MODES = ("append", "merge", "replace")
+_STAGED = "mlstore_staged"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What to load: a source into a table, with a key and a mode.
+
+    Attributes
+    ----------
+    key : tuple of str, "auto" or None
+        The columns that identify a row. "auto" adds a column `_id` and fills it. None keeps the key
+        the table has, or makes a keyless table.
+    mode : {"append", "merge", "replace"}
+        Add the rows; update rows of the same key and add the others; or make the table hold just
+        these rows.
+    """
+
+    table: str
+    source: object
+    key: tuple[str, ...] | str | None = None
+    mode: str = "append"
+    format: str | None = None
+    options: Mapping[str, Any] | None = None
+
+
+def load(lake: Lake, request: Load) -> Run:
+    """Load a source into a table and return the Run.
+
+    Files that were appended to the table before, with the same content, are not read again.
+
+    Raises
+    ------
+    InvalidData
+        If a key is NULL or repeated, a row is broken, or columns do not fit; nothing is changed.
+    NotFound
+        If there is no such file.
+    """
+    if request.mode not in MODES:
+        raise NotFound.named("mode", request.mode, MODES)
+    started, clock = datetime.now(UTC), time.perf_counter()
+    known = lake.tables.find(f"main.{request.table}")
+    _check_target(lake, request, known)
+    digest = sources.digest([path for path in sources.paths(request.source) if path.is_file()])
+    before = _loaded_before(lake, request, digest) if known is not None else None
+    if before is not None:
+        return replace(before, seconds=time.perf_counter() - clock)
+    with step(f"Loading {request.table}"):
+        run = lake.retry(lambda: _stage_and_write(lake, request, digest, started, clock))
+    return run
+
+
+def append(lake: Lake, table: str, rows: object) -> Run:
+    """Append rows to a table that exists."""
+    lake.tables.resolve(f"main.{table}" if "." not in table else table)
+    return load(lake, Load(table, rows))
+
+
+def merge(lake: Lake, table: str, rows: object, key: Sequence[str] | None = None) -> Run:
+    """Update the rows that have the same key and add the others."""
+    lake.tables.resolve(f"main.{table}" if "." not in table else table)
+    return load(lake, Load(table, rows, key=tuple(key) if key else None, mode="merge"))
+
+
+def _check_target(lake: Lake, request: Load, known: TableInfo | None) -> None:
+    if known is None:
+        check_name(request.table, "table")
+        other = lake.tables.find(request.table)
+        if other is not None:
+            raise InvalidData(
+                f"{request.table!r} is the name of a {other.kind} already.", hint="Give the table another name."
+            )
+        return
+    wanted = _key_columns(request.key)
+    if request.key is not None and wanted != known.key:
+        has = f"({', '.join(known.key)})" if known.key else "no key"
+        raise InvalidData(
+            f"The table {known.name!r} has {'the key ' if known.key else ''}{has}, not ({', '.join(wanted)}).",
+            hint="Leave KEY out, or load it under another name.",
+        )
+    if request.mode == "merge" and not known.key:
+        raise Unsupported(f"{known.name!r} has no key to merge by.", hint="Append, or replace the table.")
+
+
+def _key_columns(key: tuple[str, ...] | str | None) -> tuple[str, ...]:
+    if key is None:
+        return ()
+    if isinstance(key, str):
+        return (AUTO_KEY,) if key == "auto" else (key,)
+    return tuple(key)
+
+
+def _loaded_before(lake: Lake, request: Load, digest: Mapping[str, str]) -> Run | None:
+    """Find the run that loaded these very files into this table, since it was made."""
+    if not digest or request.mode != "append":
+        return None
+    known = lake.records.rows("runs", "kind = 'load' AND name = $name", {"name": request.table})
+    dropped = lake.records.rows(
+        "runs", "kind = 'drop' AND name = $name AND status = 'ok'", {"name": request.table}
+    )
+    born = max((row["snapshot_id"] for row in dropped), default=0)
+    for row in reversed(known):
+        details = row["details"] or {}
+        if details.get("files") == dict(digest) and row["snapshot_id"] > born:
+            reason = f"these files were loaded before, in snapshot {row['snapshot_id']}; MODE replace reads them again"
+            return Run(request.table, "load", mode="noop", reason=reason, snapshot=row["snapshot_id"])
+    return None
+
+
+def _stage_and_write(
+    lake: Lake, request: Load, digest: Mapping[str, str], started: datetime, clock: float
+) -> Run:
+    cursor = lake.new_cursor()
+    try:
+        try:
+            with (
+                lake.pinned(cursor),
+                sources.relation(lake, cursor, request.source, request.format, request.options) as rows,
+            ):
+                write.stage(cursor, _STAGED, f"SELECT * FROM {rows}")
+        except InvalidData as error:
+            raise _explain(cursor, request, error) from error
+        read = sources.count_rows(cursor, _STAGED)
+        run = Run(request.table, "load", reason=request.mode, rows_read=read, details={"files": dict(digest)})
+        with lake.commit(_message(request), run_id=run.id, cursor=cursor) as tx:
+            written, deleted = _write(lake, tx, request)
+            run = replace(
+                run, rows_written=written, rows_deleted=deleted, seconds=time.perf_counter() - clock
+            )
+            lake.records.append_run(tx, run, started)
+        return replace(run, snapshot=tx.snapshot)
+    finally:
+        cursor.close()
+
+
+def _explain(cursor: Cursor, request: Load, error: InvalidData) -> InvalidData:
+    """Say which rows of a file are broken, in place of the engine's long guess."""
+    if error.hint or not isinstance(request.source, str | Path):
+        return error
+    source = str(request.source)
+    engine = error.message.partition("Possible fixes")[0].partition("The search space")[0].strip()
+    broken = sources.broken_rows(cursor, source, request.options or {}) if "CSV" in error.message else []
+    return InvalidData(
+        f"{source} cannot be loaded; nothing was changed.\n" + ("\n".join(broken) or engine),
+        hint="Mend the file, or say how to read it: OPTIONS {ignore_errors: true} leaves broken rows "
+        "out, OPTIONS {nullstr: 'NA'} names what stands for a missing value.",
+    )
+
+
+def _write(lake: Lake, tx: Transaction, request: Load) -> tuple[int, int]:
+    """Write the staged rows; return how many rows were written and deleted."""
+    table = lake.tables.find(f"main.{request.table}", tx.cursor)
+    if table is None:
+        return _write_new(lake, tx, request), 0
+    staged = _fit_columns(tx.cursor, table)
+    if request.mode == "append":
+        write.insert_all(tx, table, _STAGED)
+        return sources.count_rows(tx.cursor, _STAGED), 0
+    if not table.key or table.auto:
+        return _replace_all(tx, table)
+    _complete(tx.cursor, table, staged, request.mode)
+    check_nulls(tx.cursor, f"FROM temp.{_STAGED}", table.key, table.name)
+    check_unique(tx.cursor, f"FROM temp.{_STAGED}", table.key, table.name)
+    delta = write.compare(tx.cursor, table, _STAGED, table.key, replace=request.mode == "replace")
+    write.apply(tx, table, delta, table.key)
+    return delta.inserted + delta.updated, delta.deleted
+
+
+def _write_new(lake: Lake, tx: Transaction, request: Load) -> int:
+    columns = write.stored_columns(tx.cursor, f"temp.{_STAGED}")
+    if not columns:
+        raise InvalidData(f"The source of {request.table!r} has no columns.")
+    key = _key_columns(request.key)
+    auto = request.key == "auto"
+    if auto and AUTO_KEY not in columns:
+        columns = {AUTO_KEY: "BIGINT", **columns}
+    for column in key:
+        if column not in columns:
+            raise NotFound.named("column", column, columns, within=request.table)
+    table = write.create(tx, "main", request.table, columns)
+    if key:
+        lake.tables.declare(tx, "main", request.table, key, auto=auto)
+    write.insert_all(tx, table, _STAGED)
+    return sources.count_rows(tx.cursor, _STAGED)
+
+
+def _fit_columns(cursor: Cursor, table: TableInfo) -> list[str]:
+    """Check that the table has every staged column; return the staged columns."""
+    staged = list(write.stored_columns(cursor, f"temp.{_STAGED}"))
+    lowered = {column.lower() for column in table.columns}
+    for column in staged:
+        if column.lower() not in lowered:
+            error = NotFound.named("column", column, table.columns, within=table.name)
+            raise InvalidData(f"{error.message} Nothing was changed.", hint=error.hint)
+    return staged
+
+
+def _complete(cursor: Cursor, table: TableInfo, staged: list[str], mode: str) -> None:
+    """Give the staged rows all columns of the table, in its types.
+
+    A merged row keeps the values of columns that the source does not have.
+    """
+    present = {column.lower() for column in staged}
+    for column in table.key:
+        if column.lower() not in present:
+            raise InvalidData(f"The source lacks {column!r}, a part of the key of {table.name!r}.")
+    parts = []
+    for column, kind in table.columns.items():
+        if column.lower() in present:
+            parts.append(f"CAST(s.{quote(column)} AS {kind}) AS {quote(column)}")
+        else:
+            kept = f"t.{quote(column)}" if mode == "merge" else f"CAST(NULL AS {kind})"
+            parts.append(f"{kept} AS {quote(column)}")
+    execute(
+        cursor,
+        f"CREATE OR REPLACE TEMP TABLE mlstore_complete AS SELECT {', '.join(parts)} FROM temp.{_STAGED} AS s "
+        f"LEFT JOIN lake.{table.sql} AS t USING ({quote_all(table.key)})",
+    )
+    execute(cursor, f"DROP TABLE temp.{_STAGED}")
+    execute(cursor, f"ALTER TABLE temp.mlstore_complete RENAME TO {_STAGED}")
+
+
+def _replace_all(tx: Transaction, table: TableInfo) -> tuple[int, int]:
+    """Replace the rows of a table without a key of the user's own."""
+    row = execute(tx.cursor, f"SELECT count(*) FROM lake.{table.sql}").fetchone()
+    execute(tx.cursor, f"DELETE FROM lake.{table.sql}")
+    write.insert_all(tx, table, _STAGED)
+    assert row is not None
+    return sources.count_rows(tx.cursor, _STAGED), int(row[0])
+
+
+def _message(request: Load) -> str:
+    source = request.source
+    label = Path(source).name if isinstance(source, str | Path) else f"a {type(source).__name__}"
+    return f"load {request.table} FROM {label}"

@@ -1,0 +1,372 @@
+"""The lake: one DuckLake attached to one DuckDB connection, read and written by several threads."""
+
+from __future__ import annotations
+
+import getpass
+import itertools
+import json
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import duckdb
+
+from workbench.engines.duckdb import Cursor, connect, execute, reraise
+from workbench.errors import Conflict, InvalidData, StoreCorrupt, StoreVersion
+from workbench.lake import folder as folders
+from workbench.lake.changes import ChangeSet, read_changes
+from workbench.lake.keys import seal_keys
+from workbench.lake.lock import WriterLock
+from workbench.lake.records import FORMAT_VERSION, SPEC, Records, create_statements
+from workbench.lake.tables import Tables
+from workbench.names import SCHEMAS, literal
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend
+
+T = TypeVar("T")
+
+RETRIES = 5
+_SYSTEM_INLINED_ROWS = 1000
+
+
+@dataclass(slots=True)
+class Transaction:
+    """One commit while it is open: `cursor` runs its statements, `snapshot` is set at its end.
+
+    `written` names the tables whose keys the commit must check (qualified); None checks all.
+    """
+
+    cursor: Cursor
+    message: str
+    run_id: str | None = None
+    written: set[str] | None = field(default_factory=set)
+    snapshot: int | None = None
+
+
+class Lake:
+    """A versioned set of tables in one folder.
+
+    Use `Lake.open`. The methods can be called from several threads; each thread has a cursor of
+    its own.
+    """
+
+    def __init__(self, folder: Path, connection: Cursor) -> None:
+        self.folder = folder
+        self._connection = connection
+        self._local = threading.local()
+        self._lock = WriterLock(folder / folders.LOCK)
+        self._aliases = itertools.count(1)
+        self._closed = False
+        self._functions: set[str] = set()
+        self._functions_lock = threading.Lock()
+        self.tables = Tables(self)
+        self.records = Records(self)
+
+    @classmethod
+    def open(cls, url: str | Path | None = None) -> Lake:
+        """Open the lake in a folder, or make one there.
+
+        Parameters
+        ----------
+        url : str, Path or None
+            The folder; None means `./mlstore`.
+
+        Raises
+        ------
+        StoreCorrupt
+            If the folder holds something else, or cannot be written.
+        StoreVersion
+            If a newer version of this package made it.
+        """
+        folder = folders.locate(url)
+        exists = folders.prepare(folder)
+        connection = connect()
+        lake = cls(folder, connection)
+        try:
+            with lake._lock.held():
+                _attach(connection, folder)
+                if not exists or not _has_records(connection):
+                    _initialise(connection)
+            _check_version(connection, folder)
+        except BaseException:
+            connection.close()
+            raise
+        return lake
+
+    def close(self) -> None:
+        """Close the connection; closing twice does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._connection.close()
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def new_cursor(self) -> Cursor:
+        """Make a cursor on which plain names mean the tables of this lake."""
+        if self._closed:
+            raise InvalidData("This store is closed.", hint="Open it again with workbench.connect().")
+        cursor = self._connection.cursor()
+        cursor.execute(_search_path("lake"))
+        return cursor
+
+    def cursor(self) -> Cursor:
+        """Return this thread's own cursor."""
+        cursor: Cursor | None = getattr(self._local, "cursor", None)
+        if cursor is None or self._closed:
+            cursor = self._local.cursor = self.new_cursor()
+        return cursor
+
+    def run(self, cursor: Cursor, sql: str, params: Mapping[str, Any] | Sequence[Any] | None = None) -> Cursor:
+        """Run a statement; a mistake in it is reported with the names that exist."""
+        try:
+            return cursor.execute(sql, params) if params else cursor.execute(sql)
+        except (duckdb.Error, RuntimeError) as error:
+            known = self.tables.names() if "Table with name" in str(error) else ()
+            reraise(error, known)
+
+    def register_function(self, name: str, compute: Callable[[Any], Any], kind: str) -> None:
+        """Make a function of the engine from one over Arrow arrays, once per name.
+
+        It takes any arguments, gets NULLs too, and returns values of the DuckDB type `kind`.
+        """
+        with self._functions_lock:
+            if name in self._functions:
+                return
+            # DuckDB evaluates annotations to guess types; a lambda has none.
+            self._connection.create_function(
+                name, lambda *arrays: compute(*arrays), None, kind, type="arrow", null_handling="special"
+            )
+            self._functions.add(name)
+
+    def ibis(self) -> Backend:
+        """Return this thread's Ibis backend on the lake."""
+        backend: Backend | None = getattr(self._local, "ibis", None)
+        if backend is None:
+            import ibis
+
+            backend = self._local.ibis = ibis.duckdb.from_connection(self.new_cursor())
+        return backend
+
+    def head(self, cursor: Cursor | None = None) -> int:
+        """Return the id of the newest snapshot (inside a transaction: of the one it reads)."""
+        row = execute(cursor or self.cursor(), "SELECT id FROM lake.current_snapshot()").fetchone()
+        assert row is not None
+        return int(row[0])
+
+    @contextmanager
+    def pinned(self, cursor: Cursor | None = None) -> Iterator[tuple[Cursor, int]]:
+        """Read at one snapshot: gives a cursor and the snapshot.
+
+        Temporary tables made inside stay on the cursor after the block when the caller brought it.
+        """
+        own = cursor is None
+        cursor = cursor or self.new_cursor()
+        try:
+            cursor.execute("BEGIN")
+            try:
+                yield cursor, self.head(cursor)
+            except BaseException:
+                with suppress(duckdb.Error):
+                    cursor.execute("ROLLBACK")
+                raise
+            cursor.execute("COMMIT")
+        finally:
+            if own:
+                cursor.close()
+
+    @contextmanager
+    def at(self, snapshot: int) -> Iterator[Cursor]:
+        """Read the past: gives a cursor on which plain names mean the tables as of `snapshot`.
+
+        Raises
+        ------
+        InvalidData
+            If there is no such snapshot.
+        """
+        if not 0 <= snapshot <= self.head():
+            raise InvalidData(
+                f"There is no snapshot {snapshot}.", hint=f"The newest is {self.head()}; see history."
+            )
+        alias = f"at_{snapshot}_{next(self._aliases)}"
+        cursor = self.new_cursor()
+        try:
+            try:
+                cursor.execute(_attach_statement(self.folder, alias, f"SNAPSHOT_VERSION {snapshot}"))
+            except duckdb.Error as error:
+                reraise(error)
+            cursor.execute(_search_path(alias))
+            yield cursor
+        finally:
+            with suppress(duckdb.Error):
+                cursor.execute(_search_path("lake"))
+                cursor.execute(f"DETACH {alias}")
+            cursor.close()
+
+    def changes(self, table: str, a: int, b: int) -> ChangeSet:
+        """Return the net changes of a keyed table between two snapshots; see `ChangeSet`."""
+        return read_changes(self, self.tables.resolve(table), a, b)
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def commit(self, message: str, *, run_id: str | None = None, cursor: Cursor | None = None) -> Iterator[Transaction]:
+        """Do everything inside the block as one transaction, which makes one snapshot.
+
+        The store's writer lock is held meanwhile, so compute before and only write inside. Keys of
+        the tables in `Transaction.written` are checked before the commit. When anything fails,
+        also when the user interrupts, nothing of it is left.
+
+        Raises
+        ------
+        Conflict
+            If somebody wrote the same rows first; `retry` runs such work again.
+        InvalidData
+            If a key would be repeated or NULL.
+        """
+        own = cursor is None
+        cursor = cursor or self.new_cursor()
+        tx = Transaction(cursor, message, run_id)
+        try:
+            with self._lock.held():
+                token = uuid.uuid4().hex
+                execute(cursor, "BEGIN")
+                try:
+                    before = self.head(cursor)
+                    yield tx
+                    seal_keys(self, tx)
+                    _set_message(tx, token)
+                    execute(cursor, "COMMIT")
+                except BaseException as error:
+                    with suppress(duckdb.Error):
+                        cursor.execute("ROLLBACK")
+                    if isinstance(error, duckdb.Error | RuntimeError):
+                        reraise(error)
+                    raise
+                tx.snapshot = _find_snapshot(cursor, before, token)
+        finally:
+            if own:
+                cursor.close()
+
+    def retry(self, work: Callable[[], T]) -> T:
+        """Call `work` until it no longer conflicts, a bounded number of times, with jitter."""
+        for attempt in range(RETRIES):
+            try:
+                return work()
+            except Conflict:
+                if attempt == RETRIES - 1:
+                    raise
+                time.sleep(random.uniform(0, 0.05 * 2**attempt))
+        raise AssertionError("unreachable")
+
+
+def _search_path(alias: str) -> str:
+    return "SET search_path = " + literal(",".join(f"{alias}.{schema}" for schema in SCHEMAS))
+
+
+def _attach_statement(folder: Path, alias: str, *options: str) -> str:
+    catalog = literal(f"ducklake:sqlite:{folder / folders.CATALOG}")
+    # The catalog stores the data path once; a folder that was moved or copied must override it.
+    data = f"DATA_PATH {literal(str(folder / folders.DATA))}"
+    shared = (data, "OVERRIDE_DATA_PATH true", "META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 10000")
+    return f"ATTACH {catalog} AS {alias} ({', '.join((*options, *shared))})"
+
+
+def _attach(connection: Cursor, folder: Path) -> None:
+    try:
+        connection.execute(_attach_statement(folder, "lake"))
+        connection.execute("USE lake")
+    except duckdb.Error as error:
+        raise StoreCorrupt(
+            f"The store {folder} cannot be opened: {error}",
+            hint="Check the permissions of the folder, or restore it from a backup.",
+        ) from error
+
+
+def _has_records(connection: Cursor) -> bool:
+    return (
+        connection.execute(
+            "SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'mlstore' "
+            "AND table_name = 'store'"
+        ).fetchone()
+        is not None
+    )
+
+
+def _initialise(connection: Cursor) -> None:
+    """Make the schemas and the record tables, in one snapshot.
+
+    DuckLake makes the place for a table's inlined rows at the first insert, under a new schema
+    version, and when it reads them it caches for that version the catalog as of the table's birth:
+    tables that came with the same version then seem not to exist (duckdb/ducklake issue 955). So
+    each record table gets a first row in the very commit that makes it.
+    """
+    connection.execute(
+        f"CALL lake.set_option('data_inlining_row_limit', {_SYSTEM_INLINED_ROWS})"
+    )
+    connection.execute("BEGIN")
+    for schema in SCHEMAS:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS lake.{schema}")
+    for statement in create_statements():
+        connection.execute(statement)
+    for table in SPEC:
+        connection.execute(f"INSERT INTO lake.mlstore.{table} VALUES ({', '.join('NULL' for _ in SPEC[table])})")
+    connection.execute("CALL lake.set_commit_message(?, 'make the store')", [_author()])
+    connection.execute("COMMIT")
+    connection.execute("BEGIN")
+    for table in SPEC:
+        connection.execute(f"DELETE FROM lake.mlstore.{table}")
+    connection.execute(
+        "INSERT INTO lake.mlstore.store VALUES (?, 'mlstore', ?)", [FORMAT_VERSION, datetime.now(UTC)]
+    )
+    connection.execute("CALL lake.set_commit_message(?, 'make the store: its version')", [_author()])
+    connection.execute("COMMIT")
+    # Inlined rows and concurrent deletes disagree (duckdb/ducklake issue 1215): records only.
+    connection.execute("CALL lake.set_option('data_inlining_row_limit', 0)")
+    connection.execute(
+        f"CALL lake.set_option('data_inlining_row_limit', {_SYSTEM_INLINED_ROWS}, schema => 'mlstore')"
+    )
+
+
+def _check_version(connection: Cursor, folder: Path) -> None:
+    row = connection.execute("SELECT max(format_version) FROM lake.mlstore.store").fetchone()
+    version = row[0] if row and row[0] is not None else 0
+    if version > FORMAT_VERSION:
+        raise StoreVersion(
+            f"The store {folder} has format {version}; this version of mlstore reads up to {FORMAT_VERSION}.",
+            hint="Update it with: pip install -U mlstore",
+        )
+
+
+def _author() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def _set_message(tx: Transaction, token: str) -> None:
+    extra = {"token": token, **({"run": tx.run_id} if tx.run_id else {})}
+    execute(
+        tx.cursor,
+        "CALL lake.set_commit_message(?, ?, extra_info => ?)",
+        [_author(), tx.message, json.dumps(extra)],
+    )
+
+
+def _find_snapshot(cursor: Cursor, before: int, token: str) -> int | None:
+    """Find the commit by its token: another attachment's commit must not be taken for ours."""
+    row = execute(
+        cursor,
+        "SELECT snapshot_id FROM __ducklake_metadata_lake.ducklake_snapshot_changes "
+        "WHERE snapshot_id > ? AND contains(commit_extra_info, ?)",
+        [before, token],
+    ).fetchone()
+    return int(row[0]) if row else None

@@ -1,0 +1,288 @@
+"""What the store knows of itself, as ordinary lake tables in the schema `mlstore`.
+
+All but `watermarks` and the counters in `tables` are append-only. The newest row of a name is the
+one that counts, and the virtual column `snapshot_id` says in which commit a row was made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from workbench.derivation import Run
+from workbench.engines.duckdb import Cursor, execute
+from workbench.names import quote, quote_all
+
+if TYPE_CHECKING:
+    from workbench.lake.lake import Lake, Transaction
+
+FORMAT_VERSION = 1
+
+# JSON values are VARCHAR in the lake, so that every reader of Parquet understands them.
+SPEC: dict[str, dict[str, str]] = {
+    "store": {"format_version": "BIGINT", "made_by": "VARCHAR", "made_at": "TIMESTAMPTZ"},
+    "tables": {"schema": "VARCHAR", "name": "VARCHAR", "key": "JSON", "auto": "BOOLEAN", "next_id": "BIGINT"},
+    "definitions": {
+        "kind": "VARCHAR",
+        "name": "VARCHAR",
+        "version": "BIGINT",
+        "fingerprint": "VARCHAR",
+        "definition": "JSON",
+        "status": "VARCHAR",
+        "recorded_at": "TIMESTAMPTZ",
+    },
+    "runs": {
+        "id": "VARCHAR",
+        "name": "VARCHAR",
+        "kind": "VARCHAR",
+        "mode": "VARCHAR",
+        "reason": "VARCHAR",
+        "inputs": "JSON",
+        "rows_read": "BIGINT",
+        "rows_written": "BIGINT",
+        "rows_deleted": "BIGINT",
+        "seconds": "DOUBLE",
+        "status": "VARCHAR",
+        "error": "VARCHAR",
+        "details": "JSON",
+        "started_at": "TIMESTAMPTZ",
+    },
+    "watermarks": {"derivation": "VARCHAR", "input": "VARCHAR", "snapshot": "BIGINT"},
+    "fitted": {
+        "name": "VARCHAR",
+        "version": "BIGINT",
+        "step": "VARCHAR",
+        "call": "VARCHAR",
+        "statistic": "VARCHAR",
+        "position": "BIGINT",
+        "number": "DOUBLE",
+        "text": "VARCHAR",
+        "snapshot": "BIGINT",
+    },
+    "models": {
+        "name": "VARCHAR",
+        "version": "BIGINT",
+        "task": "VARCHAR",
+        "algorithm": "VARCHAR",
+        "label": "VARCHAR",
+        "features": "JSON",
+        "query": "VARCHAR",
+        "inputs": "JSON",
+        "snapshot": "BIGINT",
+        "digest": "VARCHAR",
+        "rows": "BIGINT",
+        "split": "JSON",
+        "params": "JSON",
+        "metrics": "JSON",
+        "classes": "JSON",
+        "seed": "BIGINT",
+        "mlflow_run_id": "VARCHAR",
+        "model_uri": "VARCHAR",
+        "fingerprint": "VARCHAR",
+        "seconds": "DOUBLE",
+        "trained_at": "TIMESTAMPTZ",
+    },
+    "deployments": {
+        "model": "VARCHAR",
+        "version": "BIGINT",
+        "previous": "BIGINT",
+        "reason": "VARCHAR",
+        "deployed_at": "TIMESTAMPTZ",
+    },
+    "lineage": {
+        "name": "VARCHAR",
+        "version": "BIGINT",
+        "output_column": "VARCHAR",
+        "input": "VARCHAR",
+        "input_column": "VARCHAR",
+        "kind": "VARCHAR",
+    },
+}
+
+
+class Records:
+    """Reads and appends records; `Lake.records` is the one instance."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+
+    def append(self, tx: Transaction, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append rows, as part of the commit `tx`; absent columns become NULL."""
+        spec = SPEC[table]
+        rows = list(rows)
+        if not rows:
+            return
+        values = [
+            [_encode(row.get(column), kind) for column, kind in spec.items()] for row in rows if _known(row, table)
+        ]
+        marks = ", ".join("?" for _ in spec)
+        places = ", ".join(f"({marks})" for _ in values)
+        execute(
+            tx.cursor,
+            f"INSERT INTO lake.mlstore.{quote(table)} VALUES {places}",
+            [value for row in values for value in row],
+        )
+
+    def rows(
+        self,
+        table: str,
+        where: str = "",
+        params: Mapping[str, Any] | None = None,
+        *,
+        cursor: Cursor | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return rows, oldest first, with JSON decoded and the commit's id as `snapshot_id`."""
+        spec = SPEC[table]
+        condition = f" WHERE {where}" if where else ""
+        found = execute(
+            cursor or self._lake.cursor(),
+            f"SELECT {quote_all(list(spec))}, snapshot_id FROM lake.mlstore.{quote(table)}{condition} "
+            "ORDER BY snapshot_id, rowid",
+            params,
+        ).fetchall()
+        return [
+            {column: _decode(value, spec.get(column, "BIGINT")) for column, value in zip((*spec, "snapshot_id"), row)}
+            for row in found
+        ]
+
+    def append_run(self, tx: Transaction, run: Run, started_at: datetime) -> None:
+        """Append a run, as part of the commit `tx`; the snapshot is the commit's own."""
+        self.append(
+            tx,
+            "runs",
+            [
+                {
+                    "id": run.id,
+                    "name": run.name,
+                    "kind": run.kind,
+                    "mode": run.mode,
+                    "reason": run.reason,
+                    "inputs": {name: list(pair) for name, pair in run.inputs.items()},
+                    "rows_read": run.rows_read,
+                    "rows_written": run.rows_written,
+                    "rows_deleted": run.rows_deleted,
+                    "seconds": run.seconds,
+                    "status": run.status,
+                    "error": run.error,
+                    "details": dict(run.details),
+                    "started_at": started_at,
+                }
+            ],
+        )
+
+    def definitions(self, kind: str | None = None, *, cursor: Cursor | None = None) -> list[dict[str, Any]]:
+        """Return the newest definition of each name that is not dropped, oldest first."""
+        newest = latest(self.rows("definitions", cursor=cursor), "name")
+        return [row for row in newest if row["status"] != "dropped" and kind in (None, row["kind"])]
+
+    def definition(self, name: str, *, cursor: Cursor | None = None) -> dict[str, Any] | None:
+        """Return the newest definition of a name, also a dropped one; None if there never was one."""
+        rows = self.rows("definitions", "name = $name", {"name": name}, cursor=cursor)
+        return rows[-1] if rows else None
+
+    def define(
+        self, tx: Transaction, kind: str, name: str, version: int, digest: str, definition: Mapping[str, Any]
+    ) -> None:
+        """Append a definition, as part of the commit `tx`."""
+        self._define(tx, kind, name, version, digest, definition, "active")
+
+    def set_status(self, tx: Transaction, name: str, status: str) -> None:
+        """Mark a name as active, paused or dropped, as part of the commit `tx`."""
+        row = self.definition(name, cursor=tx.cursor)
+        if row is not None:
+            self._define(
+                tx, row["kind"], name, row["version"], row["fingerprint"], row["definition"], status
+            )
+
+    def _define(
+        self,
+        tx: Transaction,
+        kind: str,
+        name: str,
+        version: int,
+        digest: str,
+        definition: Mapping[str, Any],
+        status: str,
+    ) -> None:
+        row = {
+            "kind": kind,
+            "name": name,
+            "version": version,
+            "fingerprint": digest,
+            "definition": definition,
+            "status": status,
+            "recorded_at": datetime.now(UTC),
+        }
+        self.append(tx, "definitions", [row])
+
+    def watermarks(self, derivation: str, *, cursor: Cursor | None = None) -> dict[str, int]:
+        """Return, for each input of a derivation, the snapshot up to which it has been read."""
+        rows = self.rows("watermarks", "derivation = $name", {"name": derivation}, cursor=cursor)
+        return {row["input"]: row["snapshot"] for row in rows}
+
+    def set_watermarks(self, tx: Transaction, derivation: str, snapshots: Mapping[str, int]) -> None:
+        """Move the watermarks of a derivation, as part of the commit `tx`.
+
+        They are updated rows, not appended ones, so that two writers at once collide.
+        """
+        present = self.watermarks(derivation, cursor=tx.cursor)
+        for gone in present.keys() - snapshots.keys():
+            execute(
+                tx.cursor,
+                "DELETE FROM lake.mlstore.watermarks WHERE derivation = ? AND input = ?",
+                [derivation, gone],
+            )
+        for name, snapshot in snapshots.items():
+            if name in present:
+                execute(
+                    tx.cursor,
+                    "UPDATE lake.mlstore.watermarks SET snapshot = ? WHERE derivation = ? AND input = ?",
+                    [snapshot, derivation, name],
+                )
+        fresh = [name for name in snapshots if name not in present]
+        self.append(
+            tx,
+            "watermarks",
+            [{"derivation": derivation, "input": name, "snapshot": snapshots[name]} for name in fresh],
+        )
+
+
+def create_statements() -> list[str]:
+    """Return the statements that make the record tables in a new lake."""
+    return [
+        f"CREATE TABLE lake.mlstore.{quote(table)} ("
+        + ", ".join(f"{quote(column)} {'VARCHAR' if kind == 'JSON' else kind}" for column, kind in spec.items())
+        + ")"
+        for table, spec in SPEC.items()
+    ]
+
+
+def latest(rows: Sequence[Mapping[str, Any]], *by: str) -> list[dict[str, Any]]:
+    """Keep the newest row for each value of the columns `by`; `rows` come oldest first.
+
+    Examples
+    --------
+    >>> latest([{"name": "a", "n": 1}, {"name": "b", "n": 1}, {"name": "a", "n": 2}], "name")
+    [{'name': 'a', 'n': 2}, {'name': 'b', 'n': 1}]
+    """
+    newest: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        newest[tuple(row[column] for column in by)] = dict(row)
+    return list(newest.values())
+
+
+def _known(row: Mapping[str, Any], table: str) -> bool:
+    unknown = row.keys() - SPEC[table].keys()
+    if unknown:
+        raise KeyError(f"mlstore.{table} has no column {', '.join(sorted(unknown))}")
+    return True
+
+
+def _encode(value: Any, kind: str) -> Any:
+    return json.dumps(value, default=str) if kind == "JSON" and value is not None else value
+
+
+def _decode(value: Any, kind: str) -> Any:
+    return json.loads(value) if kind == "JSON" and value is not None else value

@@ -1,0 +1,125 @@
+"""Snapshots: the commits of a lake, and what each did to a table."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from workbench.engines.duckdb import Cursor, execute
+from workbench.lake.tables import TableInfo
+from workbench.names import literal, quote_all
+
+if TYPE_CHECKING:
+    from workbench.lake.lake import Lake
+
+_META = "__ducklake_metadata_lake"
+
+# Entries of DuckLake's changes_made that leave the rows of a table as they were.
+_UPKEEP = re.compile(r"^(compacted_table|flushed_inlined|merge_adjacent|rewrite_delete)")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A commit: its id, when, who, and why."""
+
+    id: int
+    time: datetime
+    author: str | None
+    message: str | None
+
+
+def read_snapshot(lake: Lake, snapshot: int) -> Snapshot:
+    """Return a snapshot by its id."""
+    row = execute(
+        lake.cursor(),
+        f"SELECT snapshot_id, snapshot_time::TIMESTAMPTZ, author, commit_message FROM {_META}.ducklake_snapshot "
+        f"JOIN {_META}.ducklake_snapshot_changes USING (snapshot_id) WHERE snapshot_id = ?",
+        [snapshot],
+    ).fetchone()
+    assert row is not None
+    return Snapshot(*row)
+
+
+def changes_by_snapshot(cursor: Cursor, after: int, until: int) -> dict[int, list[str]]:
+    """Name, for each snapshot in (after, until], the tables whose rows or columns it changed.
+
+    Tables are named `schema.name`, by the names they have now.
+    """
+    rows = execute(
+        cursor,
+        f"SELECT snapshot_id, changes_made FROM {_META}.ducklake_snapshot_changes "
+        "WHERE snapshot_id > ? AND snapshot_id <= ? ORDER BY snapshot_id",
+        [after, until],
+    ).fetchall()
+    ids = _table_ids(cursor) if rows else {}
+    return {
+        int(snapshot): list(dict.fromkeys(name for entry in _entries(changes or "") if "." in (name := ids.get(entry, entry))))
+        for snapshot, changes in rows
+    }
+
+
+def changed_tables(cursor: Cursor, after: int, until: int) -> dict[str, int]:
+    """Name the tables that changed in (after, until], with the last snapshot in which each did."""
+    return {
+        name: snapshot
+        for snapshot, names in changes_by_snapshot(cursor, after, until).items()
+        for name in names
+    }
+
+
+def _entries(changes: str) -> list[str]:
+    """Split DuckLake's `created_table:"main"."t",inserted_into_table:2` into names and ids.
+
+    Examples
+    --------
+    >>> _entries('created_table:"main"."t",inserted_into_table:2,compacted_table:9')
+    ['main.t', '2']
+    """
+    found = []
+    for kind, value in re.findall(r'([a-z_]+):((?:"(?:[^"]|"")*"\.?)+|\d+)', changes):
+        if not _UPKEEP.match(kind):
+            found.append(value.replace('"', ""))
+    return found
+
+
+def _table_ids(cursor: Cursor) -> dict[str, str]:
+    rows = execute(
+        cursor,
+        f"SELECT t.table_id, s.schema_name, t.table_name FROM {_META}.ducklake_table AS t "
+        f"JOIN {_META}.ducklake_schema AS s USING (schema_id) WHERE t.end_snapshot IS NULL",
+    ).fetchall()
+    return {str(row[0]): f"{row[1]}.{row[2]}" for row in rows}
+
+
+def table_born(cursor: Cursor, table: TableInfo) -> int:
+    """Return the snapshot in which the table of this name was made (or last replaced whole)."""
+    row = execute(
+        cursor,
+        f"SELECT max(t.begin_snapshot) FROM {_META}.ducklake_table AS t JOIN {_META}.ducklake_schema AS s "
+        "USING (schema_id) WHERE t.end_snapshot IS NULL AND s.schema_name = ? AND t.table_name = ?",
+        [table.schema, table.name],
+    ).fetchone()
+    return int(row[0]) if row and row[0] is not None else 0
+
+
+def count_changes_query(table: TableInfo, first: int, last: int) -> str:
+    """Return SQL that counts inserts, updates and deletes of a table for each snapshot.
+
+    A row deleted and inserted again under the same key in one snapshot is an update.
+    """
+    feed = f"ducklake_table_changes('lake', {literal(table.schema)}, {literal(table.name)}, {first}, {last})"
+    if not table.key:
+        return (
+            "SELECT snapshot_id AS snapshot, count(*) FILTER (change_type = 'insert') AS inserts, "
+            "count(*) FILTER (change_type = 'update_postimage') AS updates, "
+            f"count(*) FILTER (change_type = 'delete') AS deletes FROM {feed} GROUP BY snapshot_id"
+        )
+    return (
+        "SELECT snapshot, count(*) FILTER (after AND NOT before) AS inserts, "
+        "count(*) FILTER (after AND before) AS updates, count(*) FILTER (before AND NOT after) AS deletes "
+        "FROM (SELECT snapshot_id AS snapshot, bool_or(change_type IN ('insert', 'update_postimage')) AS after, "
+        f"bool_or(change_type IN ('delete', 'update_preimage')) AS before FROM {feed} "
+        f"GROUP BY snapshot_id, {quote_all(table.key)}) GROUP BY snapshot"
+    )

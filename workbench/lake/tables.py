@@ -1,0 +1,125 @@
+"""The tables of a lake: names, columns and keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workbench.engines.duckdb import Cursor, execute
+from workbench.errors import NotFound
+from workbench.names import SCHEMAS, quote
+
+if TYPE_CHECKING:
+    from workbench.lake.lake import Lake, Transaction
+
+KINDS = {
+    "main": "table",
+    "queries": "query",
+    "features": "transform",
+    "predictions": "predictions",
+    "mlstore": "record",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TableInfo:
+    """A relation of the lake.
+
+    Attributes
+    ----------
+    schema, name : str
+    columns : dict of str to str
+        Column names and DuckDB types, in order.
+    key : tuple of str
+        The columns that identify a row; empty for a keyless table.
+    auto : bool
+        Whether the store fills the key (`KEY auto`).
+    """
+
+    schema: str
+    name: str
+    columns: dict[str, str]
+    key: tuple[str, ...] = ()
+    auto: bool = False
+
+    @property
+    def qualified(self) -> str:
+        """The name with its schema, as in `main.flights`."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def sql(self) -> str:
+        """The name with its schema, quoted for SQL."""
+        return f"{quote(self.schema)}.{quote(self.name)}"
+
+    @property
+    def kind(self) -> str:
+        """What it is: table, query, transform, predictions or record."""
+        return KINDS[self.schema]
+
+
+class Tables:
+    """Looks up the relations of a lake; `Lake.tables` is the one instance."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+
+    def all(self, cursor: Cursor | None = None) -> list[TableInfo]:
+        """List all relations, in the order of the schemas, then by name."""
+        cursor = cursor or self._lake.cursor()
+        rows = execute(
+            cursor,
+            "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns() "
+            "WHERE database_name = 'lake' ORDER BY table_name, column_index",
+        ).fetchall()
+        columns: dict[tuple[str, str], dict[str, str]] = {}
+        for schema, name, column, kind in rows:
+            if schema in KINDS:
+                columns.setdefault((schema, name), {})[column] = kind
+        keys = self._keys(cursor)
+        found = [
+            TableInfo(schema, name, described, *keys.get((schema, name), ((), False)))
+            for (schema, name), described in columns.items()
+        ]
+        return sorted(found, key=lambda table: (SCHEMAS.index(table.schema), table.name))
+
+    def _keys(self, cursor: Cursor) -> dict[tuple[str, str], tuple[tuple[str, ...], bool]]:
+        rows = self._lake.records.rows("tables", cursor=cursor)
+        return {(row["schema"], row["name"]): (tuple(row["key"]), row["auto"]) for row in rows}
+
+    def names(self, cursor: Cursor | None = None) -> list[str]:
+        """List the plain names of all relations but the records."""
+        return sorted({table.name for table in self.all(cursor) if table.kind != "record"})
+
+    def find(self, name: str, cursor: Cursor | None = None) -> TableInfo | None:
+        """Look up `name` or `schema.name`; a plain name is searched in the order of the schemas."""
+        parts = [part.strip('"').lower() for part in name.split(".")]
+        if len(parts) == 3 and parts[0] == "lake":
+            parts = parts[1:]
+        for table in self.all(cursor):
+            if table.name.lower() == parts[-1] and (len(parts) == 1 or table.schema == parts[0]):
+                return table
+        return None
+
+    def resolve(self, name: str, cursor: Cursor | None = None) -> TableInfo:
+        """Look up `name` or `schema.name`.
+
+        Raises
+        ------
+        NotFound
+            If there is none, with the nearest names.
+        """
+        found = self.find(name, cursor)
+        if found is None:
+            raise NotFound.named("table", name, self.names(cursor))
+        return found
+
+    def declare(self, tx: Transaction, schema: str, name: str, key: tuple[str, ...], *, auto: bool = False) -> None:
+        """Record the key of a table, as part of the commit `tx`; an earlier record is replaced."""
+        self.forget(tx, schema, name)
+        row = {"schema": schema, "name": name, "key": list(key), "auto": auto, "next_id": 1}
+        self._lake.records.append(tx, "tables", [row])
+
+    def forget(self, tx: Transaction, schema: str, name: str) -> None:
+        """Remove the record of a table's key, as part of the commit `tx`."""
+        execute(tx.cursor, "DELETE FROM lake.mlstore.tables WHERE schema = ? AND name = ?", [schema, name])

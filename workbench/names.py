@@ -1,0 +1,115 @@
+"""Names: quoting, versions (`fare@7`), and the schemas a plain name is looked up in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from workbench.errors import InvalidData
+
+SCHEMAS = ("main", "queries", "features", "predictions", "mlstore")
+"""The schemas of a lake, in the order in which a plain name is looked up."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A name with an optional version: a snapshot, a version number or an alias.
+
+    Examples
+    --------
+    >>> Ref.parse("fare@7")
+    Ref(name='fare', version='7')
+    >>> str(Ref.parse("fare@champion"))
+    'fare@champion'
+    >>> Ref.parse("trips").number is None
+    True
+    """
+
+    name: str
+    version: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Ref:
+        """Read `name` or `name@version`."""
+        name, at, version = text.strip().partition("@")
+        if not name or (at and not version):
+            raise InvalidData(f"{text!r} is not a name or a name@version.")
+        return cls(name, version or None)
+
+    @property
+    def number(self) -> int | None:
+        """The version as a number, or None where it is absent or an alias."""
+        return int(self.version) if self.version and self.version.isdigit() else None
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}" if self.version else self.name
+
+
+def check_name(name: str, noun: str) -> str:
+    """Return `name` if it may be given to a new `noun`, else raise InvalidData.
+
+    A name starts with a letter or underscore and has only letters, digits and underscores, so
+    that it can be written without quotes in SQL and in file names. Two underscores in a row are
+    kept for the store's own tables.
+
+    Examples
+    --------
+    >>> check_name("trip_features", "transform")
+    'trip_features'
+    """
+    if not _NAME.fullmatch(name):
+        raise InvalidData(
+            f"{name!r} cannot be the name of a {noun}.",
+            hint="Use letters, digits and underscores, and start with a letter.",
+        )
+    if "__" in name:
+        raise InvalidData(
+            f"{name!r} cannot be the name of a {noun}: two underscores in a row are the store's own.",
+        )
+    return name
+
+
+def quote(name: str) -> str:
+    """Quote an identifier for SQL.
+
+    Examples
+    --------
+    >>> quote('a"b')
+    '"a""b"'
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_name(name: str) -> str:
+    """Quote a name with its schema for SQL.
+
+    Examples
+    --------
+    >>> quote_name("main.flights")
+    '"main"."flights"'
+    """
+    return ".".join(quote(part) for part in name.split("."))
+
+
+def quote_all(names: tuple[str, ...] | list[str], prefix: str = "") -> str:
+    """Quote identifiers and join them with commas, each after `prefix`.
+
+    Examples
+    --------
+    >>> quote_all(["a", "b"], prefix="t.")
+    't."a", t."b"'
+    """
+    return ", ".join(prefix + quote(name) for name in names)
+
+
+def literal(value: str) -> str:
+    """Write a string as an SQL literal.
+
+    Examples
+    --------
+    >>> literal("it's")
+    "'it''s'"
+    """
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,359 @@
+"""Each noun of the store as blocks.
+
+A noun is known by the name of its class and read by its attributes, so that this module imports
+none of the rooms: a report looks the same whether it came from this process or was unpickled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.plain.blocks import TONES, Block, Card, Code, Facts, Grid, Heading, Node, Note, Picture
+from workbench.plain.values import compact, count, number, seconds
+
+ROWS = 20
+"""How many rows are shown unless a statement says `--limit`."""
+
+_NESTED_ROWS = 10
+_CODE = ("query", "sql", "source", "body", "text", "code", "call")
+_SILENT = ("id", "fingerprint", "definition", "digest", "expanded", "fitted", "state")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Blocks that a door made itself: a list of templates, a short note."""
+
+    blocks: tuple[Block, ...]
+
+
+def bound(name: str, value: Any) -> Report:
+    """Say that a value now has a name.
+
+    Examples
+    --------
+    >>> bound("runs", [1, 2]).blocks
+    (Note(text='runs = list, 2 items', tone='info'),)
+    """
+    what = type(value).__name__
+    if hasattr(value, "to_arrow"):
+        what += f", {_rows(len(value))} of {count(len(value.columns))} columns"
+    elif isinstance(value, list):
+        what += f", {count(len(value))} items"
+    return Report((Note(f"{name} = {what}", "info"),))
+
+
+def known(thing: object) -> bool:
+    """Whether `thing` is one of the nouns, or a list of runs."""
+    return _is_runs(thing) or type(thing).__name__ in _NOUNS
+
+
+def blocks(thing: object, *, limit: int = ROWS) -> tuple[Block, ...]:
+    """Return a noun as blocks; anything else as the text Python has for it.
+
+    Examples
+    --------
+    >>> blocks(3)
+    (Note(text='3', tone=''),)
+    """
+    if _is_runs(thing):
+        return _runs(thing, limit)  # type: ignore[arg-type]
+    make = _NOUNS.get(type(thing).__name__)
+    if make is not None:
+        return tuple(make(thing, limit))
+    return (Note(str(thing)),)
+
+
+def _is_runs(thing: object) -> bool:
+    return isinstance(thing, list) and bool(thing) and all(type(each).__name__ == "Run" for each in thing)
+
+
+def _result(result: Any, limit: int) -> Iterable[Block]:
+    table = result.to_arrow()
+    facts = [seconds(result.seconds)] if result.seconds else []
+    if result.snapshot is not None:
+        facts.append(f"snapshot {result.snapshot}")
+    if result.message:
+        yield Note(" · ".join([result.message, *facts]), "good")
+    if table.num_columns:
+        facts = facts if not result.message else []
+        # Of rows that the store made itself, the types are of no interest.
+        footer = _footer(table.num_rows, limit, facts)
+        yield Grid.of_arrow(table, limit=limit, footer=footer, types=bool(result.query))
+
+
+def _footer(total: int, limit: int, facts: Sequence[str]) -> str:
+    if total > limit:
+        parts = [f"{count(limit)} of {_rows(total)}", *facts]
+        return " · ".join(parts) + f" · showing the first {count(limit)}; --limit N shows more"
+    return " · ".join([_rows(total), *facts])
+
+
+def _rows(total: int) -> str:
+    return f"{count(total)} row{'' if total == 1 else 's'}"
+
+
+def _table(
+    result: Any, limit: int, title: str = "", marked: frozenset[tuple[int, int]] = frozenset()
+) -> Grid:
+    """Show a Result that is part of a report: no time, and a footer only when rows are left out."""
+    table = result.to_arrow()
+    footer = f"{count(limit)} of {_rows(table.num_rows)}" if table.num_rows > limit else ""
+    return Grid.of_arrow(table, limit=limit, title=title, footer=footer, marked=marked)
+
+
+def _run(run: Any, limit: int) -> Iterable[Block]:
+    yield Heading(run.name, run.kind, run.status, TONES.get(run.status, ""))
+    yield Facts.of(
+        {
+            "mode": run.mode,
+            "because": run.reason,
+            "read": ", ".join(_inputs(run.inputs)),
+            "rows read": run.rows_read or None,
+            "rows written": run.rows_written,
+            "rows deleted": run.rows_deleted or None,
+            "snapshot": str(run.snapshot) if run.snapshot is not None else "",
+            "took": seconds(run.seconds),
+            **{key.replace("_", " "): value for key, value in run.details.items()},
+        }
+    )
+    if run.error:
+        yield Note(run.error, "bad")
+
+
+def _inputs(inputs: Mapping[str, Sequence[int | None]]) -> list[str]:
+    """Write each input with the snapshots it was read from and to."""
+    return [
+        f"{name}@{to}" if start is None or start == to else f"{name}@{start} → @{to}"
+        for name, (start, to) in inputs.items()
+    ]
+
+
+def _runs(runs: Sequence[Any], limit: int) -> tuple[Block, ...]:
+    names = ["name", "kind", "mode", "read", "written", "deleted", "snapshot", "took", "status", "because"]
+    rows = [
+        (
+            run.name,
+            run.kind,
+            run.mode,
+            run.rows_read,
+            run.rows_written,
+            run.rows_deleted,
+            run.snapshot,
+            seconds(run.seconds),
+            run.status,
+            run.error or run.reason or None,
+        )
+        for run in runs[:limit]
+    ]
+    total = sum(run.seconds for run in runs)
+    footer = f"{count(len(runs))} run{'' if len(runs) == 1 else 's'} · {seconds(total)}"
+    return (Grid.of_rows(names, rows, footer=footer),)
+
+
+def _description(description: Any, limit: int) -> Iterable[Block]:
+    facts = dict(description.facts)
+    status = str(facts.pop("status", ""))
+    yield Heading(description.name, description.kind, status, TONES.get(status.lower(), ""))
+    prose = {key: value for key, value in facts.items() if not _is_code(key, value)}
+    yield Facts.of({key.replace("_", " "): value for key, value in prose.items()})
+    for key, value in facts.items():
+        if _is_code(key, value):
+            yield Code(str(value).strip("\n"), key)
+    for title, result in description.tables.items():
+        if len(result):
+            yield _table(result, max(limit, ROWS), title)
+
+
+def _is_code(key: str, value: object) -> bool:
+    """Whether a fact is program text: several lines, or under a name that says so."""
+    return isinstance(value, str) and bool(value) and ("\n" in value or key.lower() in _CODE)
+
+
+def _lineage(lineage: Any, limit: int) -> Iterable[Block]:
+    nodes = tuple(Node(str(node.name), str(node.kind)) for node in lineage.nodes)
+    edges = tuple(dict.fromkeys((str(edge.source), str(edge.target)) for edge in lineage.edges))
+    yield Picture(nodes, edges, str(getattr(lineage, "name", "") or ""))
+
+
+def _trace(trace: Any, limit: int) -> Iterable[Block]:
+    key = trace.key if not isinstance(trace.key, Mapping) else compact(dict(trace.key)).strip("{}")
+    yield Heading(str(trace.table), "trace of", _key(key), "info")
+    yield _table(trace.row, _NESTED_ROWS)
+    for source in trace.sources:
+        yield _source(source)
+    if not trace.sources:
+        yield Note("No source row is recorded for it.")
+
+
+def _key(key: object) -> str:
+    values = key if isinstance(key, list | tuple) else [key]
+    return ", ".join(compact(value) for value in values)
+
+
+def _source(source: Any) -> Card:
+    title = f"{source.table}@{source.snapshot}"
+    then, now = source.as_it_was.to_arrow(), source.now.to_arrow() if source.now is not None else None
+    if source.since != "changed" or now is None:
+        body: tuple[Block, ...] = (_table(source.as_it_was, _NESTED_ROWS),)
+    else:
+        body = (
+            _table(source.as_it_was, _NESTED_ROWS, "as it was", _differences(then, now)),
+            _table(source.now, _NESTED_ROWS, "now", _differences(now, then)),
+        )
+    return Card(title, source.since, TONES.get(source.since, ""), body)
+
+
+def _differences(table: Any, other: Any) -> frozenset[tuple[int, int]]:
+    """Return the places whose value is another one in the same row and column of `other`."""
+    if table.num_rows != other.num_rows:
+        return frozenset()
+    shown = table.slice(0, _NESTED_ROWS)
+    places = set()
+    for c, name in enumerate(shown.column_names):
+        if name not in other.column_names:
+            places |= {(r, c) for r in range(shown.num_rows)}
+            continue
+        pairs = zip(
+            shown.column(name).to_pylist(), other.column(name).slice(0, _NESTED_ROWS).to_pylist(), strict=True
+        )
+        places |= {(r, c) for r, (one, two) in enumerate(pairs) if one != two}
+    return frozenset(places)
+
+
+def _model(model: Any, limit: int) -> Iterable[Block]:
+    yield Heading(f"{model.name}@{model.version}", "model", model.decision, TONES.get(model.decision, ""))
+    yield Facts.of(
+        {
+            "predicts": f"{model.label} ({model.task})",
+            "algorithm": model.algorithm,
+            "trained on": f"{_rows(model.rows)} at snapshot {model.snapshot}, from {', '.join(model.inputs)}",
+            "held out": _split(model.split),
+            "features": ", ".join(_features(model.features)),
+            "gate": model.reason,
+            "seed": str(model.seed),
+            "took": seconds(model.seconds),
+            "MLflow run": model.mlflow_run_id,
+        }
+    )
+    if model.metrics:
+        yield _metrics(model.metrics)
+
+
+def _split(split: Mapping[str, Any]) -> str:
+    """Write the rule by which rows are held out, and how many were.
+
+    Examples
+    --------
+    >>> _split({"by": "hash", "columns": ["id"], "holdout": 0.2, "held_out": 67355})
+    '20% by hash(id): 67,355 rows'
+    """
+    columns = f"({', '.join(split['columns'])})" if split.get("columns") else ""
+    text = f"{split['holdout'] * 100:.3g}% by {split['by']}{columns}"
+    return text + (f": {_rows(split['held_out'])}" if "held_out" in split else "")
+
+
+_MANY = 40
+
+
+def _features(features: Iterable[Any]) -> list[str]:
+    """Name the features, and the kind of those that are no numbers."""
+    columns = list(getattr(features, "columns", features))
+    named = [
+        f"{each.name} ({each.kind})"
+        if getattr(each, "kind", "number") != "number"
+        else getattr(each, "name", each)
+        for each in columns[:_MANY]
+    ]
+    return named + ([f"and {len(columns) - _MANY} more"] if len(columns) > _MANY else [])
+
+
+def _get(thing: object, name: str) -> Any:
+    return getattr(thing, name, None)
+
+
+def _metrics(metrics: Mapping[str, Any]) -> Grid:
+    """Show metrics as a table: value, 95 % interval and baseline, as far as they are recorded."""
+    rows = []
+    for name, value in metrics.items():
+        parts = value if isinstance(value, Mapping) else {"value": value}
+        low, high = parts.get("low"), parts.get("high")
+        interval = f"{number(low)} to {number(high)}" if low is not None and high is not None else None
+        rows.append((name, parts.get("value"), interval, parts.get("baseline")))
+    keep = [0, 1, *(i for i in (2, 3) if any(row[i] is not None for row in rows))]
+    names = ["metric", "value", "95 % interval", "baseline"]
+    grid = Grid.of_rows([names[i] for i in keep], [[row[i] for i in keep] for row in rows], title="metrics")
+    right = tuple(dataclasses.replace(column, right=i > 0) for i, column in enumerate(grid.columns))
+    return dataclasses.replace(grid, columns=right)
+
+
+def _plan(plan: Any, limit: int) -> Iterable[Block]:
+    yield Heading(plan.verb, "plan of", "nothing was done", "info")
+    yield Facts.of({"would": plan.action, "then": plan.refreshes})
+    if plan.reads:
+        yield Grid.of_rows(["reads", "rows"], [(name, count(rows)) for name, rows in plan.reads])
+    if plan.python:
+        yield Code(plan.python, "the same in Python")
+
+
+def _snapshot(snapshot: Any, limit: int) -> Iterable[Block]:
+    yield Heading(f"snapshot {snapshot.id}")
+    yield Facts.of({"time": snapshot.time, "by": snapshot.author, "message": snapshot.message})
+
+
+def _help(help_: Any, limit: int) -> Iterable[Block]:
+    yield Code(help_.text)
+
+
+def _report(report: Report, limit: int) -> Iterable[Block]:
+    return report.blocks
+
+
+def _anything(thing: Any, limit: int) -> Iterable[Block]:
+    """Show a dataclass field by field: short ones as facts, program text as code, rows as grids."""
+    facts: dict[str, Any] = {}
+    later: list[Block] = []
+    for name, value in _fields(thing):
+        label = name.replace("_", " ")
+        if name in ("column", "name", "path", "kind", "version", "status") or name in _SILENT:
+            continue
+        if hasattr(value, "to_arrow"):
+            later.append(_table(value, limit, label))
+        elif _is_code(name, value):
+            later.append(Code(value.strip("\n"), label))
+        elif name == "seconds":
+            facts["took"] = seconds(value)
+        elif not dataclasses.is_dataclass(value):
+            facts[label] = str(value) if name == "snapshot" and value is not None else value
+    status, version = _get(thing, "status") or "", _get(thing, "version")
+    title = next((str(getattr(thing, each)) for each in ("column", "name", "path") if _get(thing, each)), "")
+    kind = str(_get(thing, "kind") or type(thing).__name__.lower())
+    yield Heading(f"{title}@{version}" if version and title else title, kind, status, TONES.get(status, ""))
+    yield Facts.of(facts)
+    yield from later
+
+
+def _fields(thing: Any) -> list[tuple[str, Any]]:
+    names = [each.name for each in dataclasses.fields(thing)] if dataclasses.is_dataclass(thing) else []
+    return [(name, getattr(thing, name)) for name in names if not name.startswith("_")]
+
+
+_NOUNS: Mapping[str, Callable[[Any, int], Iterable[Block]]] = {
+    "Artifact": _anything,
+    "Binding": _anything,
+    "Description": _description,
+    "HelpText": _help,
+    "Lineage": _lineage,
+    "Model": _model,
+    "Monitor": _anything,
+    "PlanReport": _plan,
+    "Query": _anything,
+    "Report": _report,
+    "Result": _result,
+    "Run": _run,
+    "Snapshot": _snapshot,
+    "Trace": _trace,
+    "Transform": _anything,
+}

@@ -1,0 +1,72 @@
+"""Progress as events: rooms report what they do, a door shows it.
+
+A room writes ``with step("Training late", total=100) as advance: ... advance(10)``. Whoever wants
+to see it puts a sink in place with `watch`; without one the events go nowhere and cost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """How far a step has come.
+
+    `done` and `total` are in the step's own units (rows, rounds); `total` is None while unknown.
+    `finished` is true in the last event of a step, also when it failed.
+    """
+
+    title: str
+    done: int = 0
+    total: int | None = None
+    finished: bool = False
+
+
+Sink = Callable[[Event], None]
+
+_sink: ContextVar[Sink | None] = ContextVar("progress_sink", default=None)
+
+
+@contextmanager
+def watch(sink: Sink) -> Iterator[None]:
+    """Send the events of everything inside the block to `sink`.
+
+    Examples
+    --------
+    >>> with watch(lambda event: print(event.title, event.done, event.finished)):
+    ...     with step("Loading", total=2) as advance:
+    ...         advance(2)
+    Loading 0 False
+    Loading 2 False
+    Loading 2 True
+    """
+    token = _sink.set(sink)
+    try:
+        yield
+    finally:
+        _sink.reset(token)
+
+
+@contextmanager
+def step(title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Report a step; the block gets a function that advances it by so many units."""
+    sink = _sink.get()
+    if sink is None:
+        yield lambda units: None
+        return
+    done = 0
+
+    def advance(units: int) -> None:
+        nonlocal done
+        done += units
+        sink(Event(title, done, total))
+
+    sink(Event(title, 0, total))
+    try:
+        yield advance
+    finally:
+        sink(Event(title, done, total, finished=True))

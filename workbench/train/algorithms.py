@@ -1,0 +1,316 @@
+"""The algorithms: which class a name means for a task, its parameters, and what is put before it.
+
+Gradient boosting (XGBoost, scikit-learn's histogram version) takes the matrix as it is: missing
+values are NaN and categories are ordinal codes. Before any other scikit-learn estimator
+`PREPARE auto` puts a pipeline of median imputation, one-hot categories and, where distances or
+penalties depend on it, scaling. The pipeline is part of the model, fitted on training rows only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import InvalidData, NotFound, Unsupported
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from workbench.train.dataset import FeatureSpec, Matrix
+    from workbench.train.label import Task
+
+_REGRESSION = "regression"
+_CLASSES = "classes"
+
+ALGORITHMS: dict[str, dict[str, str]] = {
+    "xgboost": {_REGRESSION: "xgboost.XGBRegressor", _CLASSES: "xgboost.XGBClassifier"},
+    "hist_gradient_boosting": {
+        _REGRESSION: "sklearn.ensemble.HistGradientBoostingRegressor",
+        _CLASSES: "sklearn.ensemble.HistGradientBoostingClassifier",
+    },
+    "random_forest": {
+        _REGRESSION: "sklearn.ensemble.RandomForestRegressor",
+        _CLASSES: "sklearn.ensemble.RandomForestClassifier",
+    },
+    "linear": {
+        _REGRESSION: "sklearn.linear_model.LinearRegression",
+        _CLASSES: "sklearn.linear_model.LogisticRegression",
+    },
+    "ridge": {_REGRESSION: "sklearn.linear_model.Ridge"},
+    "logistic": {_CLASSES: "sklearn.linear_model.LogisticRegression"},
+    "baseline": {_REGRESSION: "sklearn.dummy.DummyRegressor", _CLASSES: "sklearn.dummy.DummyClassifier"},
+}
+"""Short names, and the class each means. Any other estimator goes by its import path."""
+
+_DEFAULTS: dict[str, dict[str, object]] = {
+    "xgboost.XGBRegressor": {"tree_method": "hist"},
+    "xgboost.XGBClassifier": {"tree_method": "hist"},
+    # The 100 iterations of scikit-learn do not suffice for many one-hot columns.
+    "sklearn.linear_model.LogisticRegression": {"max_iter": 1000},
+    "sklearn.dummy.DummyClassifier": {"strategy": "prior"},
+}
+
+_OURS = {
+    "random_state": "Say SEED instead.",
+    "seed": "Say SEED instead.",
+    "enable_categorical": "Categories are ordinal codes already.",
+    "feature_types": "Types are taken from the columns of the query.",
+    "missing": "NULL is missing; map other values to NULL in the query.",
+    "callbacks": "",
+    "early_stopping_rounds": "Say how many trees: n_estimators.",
+}
+
+_NATIVE = ("xgboost.", "lightgbm.", "sklearn.ensemble._hist_gradient_boosting.", "sklearn.dummy.")
+_SCALED = ("sklearn.linear_model.", "sklearn.svm.", "sklearn.neighbors.", "sklearn.neural_network.")
+_MOST_ONE_HOT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An algorithm with its parameters, as the user chose it or as `auto` did."""
+
+    name: str
+    params: Mapping[str, Any]
+    reason: str = ""
+
+
+def choose(model: str, params: Mapping[str, Any], rows: int) -> Choice:
+    """Settle what `MODEL auto` means for so many training rows; other names stay as they are."""
+    if model != "auto":
+        return Choice(model, dict(params))
+    small = rows < 2_000
+    tuned = {
+        "n_estimators": 200,
+        "learning_rate": 0.05 if small else 0.1,
+        "max_depth": 4 if small else 6,
+        "min_child_weight": 1 if small else 5,
+        "subsample": 0.8,
+        "colsample_bytree": 0.8,
+    }
+    reason = f"MODEL auto: XGBoost with parameters for {'few' if small else 'many'} rows"
+    return Choice("xgboost", {**tuned, **params}, reason)
+
+
+def check(model: str, params: Mapping[str, Any]) -> None:
+    """Refuse an unknown algorithm or parameter, before any data is read.
+
+    Raises
+    ------
+    NotFound
+        If there is no such algorithm, or it has no such parameter.
+    InvalidData
+        If a parameter is the store's own, or the estimator does not take its value.
+    Unsupported
+        If a parameter is a range to search.
+    """
+    for name, value in params.items():
+        if name in _OURS:
+            raise InvalidData(f"PARAMS cannot set {name!r}.", hint=_OURS[name])
+        # A range of the language has a low and a high end.
+        if isinstance(value, range) or hasattr(value, "low"):
+            raise Unsupported(
+                f"The parameter {name!r} is a range, and searching is not there yet.", hint="Give one value."
+            )
+    known = {name for path in _paths(model) for name in _parameters(_load(path))}
+    for name in params:
+        if name not in known:
+            raise NotFound.named("parameter", name, known - _OURS.keys(), within=model)
+
+
+def wants(model: str) -> str | None:
+    """Return "regression" or "classes" where the algorithm can do only one of them, else None."""
+    if model == "auto":
+        return None
+    if model in ALGORITHMS:
+        return next(iter(ALGORITHMS[model])) if len(ALGORITHMS[model]) == 1 else None
+    from sklearn.base import is_classifier, is_regressor
+
+    estimator = _construct(_load(model), {})
+    if is_classifier(estimator):
+        return _CLASSES
+    return _REGRESSION if is_regressor(estimator) else None
+
+
+def build(choice: Choice, task: Task, spec: FeatureSpec, *, prepare: str, seed: int) -> Any:
+    """Make the estimator, not yet fitted; a scikit-learn Pipeline where something goes before it.
+
+    Raises
+    ------
+    Unsupported
+        If the algorithm does not do this task, gives no probabilities, or needs preparation that
+        `PREPARE none` leaves out.
+    """
+    path = class_path(choice.name, task)
+    cls = _load(path)
+    estimator = _construct(cls, {**_DEFAULTS.get(path, {}), **_seeded(cls, seed), **choice.params})
+    if task != "regression" and not hasattr(estimator, "predict_proba"):
+        raise Unsupported(
+            f"{path} gives no probabilities.",
+            hint="Choose another, or one of its parameters, as PARAMS {probability: true} for an SVC.",
+        )
+    if cls.__module__.startswith(_NATIVE) or path.startswith("xgboost."):
+        return estimator
+    if prepare == "none":
+        _check_unprepared(spec)
+        return estimator
+    return _pipeline(estimator, spec, scale=cls.__module__.startswith(_SCALED))
+
+
+def class_path(name: str, task: Task) -> str:
+    """Return the import path of the class a name means for a task."""
+    kind = _REGRESSION if task == "regression" else _CLASSES
+    if name not in ALGORITHMS:
+        wanted = wants(name)
+        if wanted is not None and wanted != kind:
+            raise Unsupported(_mismatch(name, task), hint=_other(kind))
+        return name
+    if kind not in ALGORITHMS[name]:
+        raise Unsupported(_mismatch(name, task), hint=_other(kind))
+    return ALGORITHMS[name][kind]
+
+
+def fit(estimator: Any, matrix: Matrix, label: npt.NDArray[Any], advance: Callable[[int], None]) -> None:
+    """Fit an estimator in place, reporting XGBoost's trees as they grow."""
+    if not _is_boosted(estimator):
+        estimator.fit(matrix, label)
+        return
+    from xgboost.callback import TrainingCallback
+
+    class Report(TrainingCallback):  # type: ignore[misc]  # mypy does not follow xgboost
+        def after_iteration(self, *_: object) -> bool:
+            advance(1)
+            return False
+
+    estimator.set_params(callbacks=[Report()])
+    try:
+        estimator.fit(matrix, label)
+    finally:
+        estimator.set_params(callbacks=None)
+
+
+def name_features(estimator: Any, names: Sequence[str]) -> None:
+    """Give a fitted estimator the names of its features, so that it checks and explains by name."""
+    if _is_boosted(estimator):
+        estimator.get_booster().feature_names = list(names)
+
+
+def rounds(estimator: Any) -> int | None:
+    """Return how many times `fit` will report progress, or None if it cannot be said."""
+    return (estimator.get_params().get("n_estimators") or 100) if _is_boosted(estimator) else None
+
+
+def answer(estimator: Any, matrix: Matrix, task: Task) -> npt.NDArray[np.float64]:
+    """Return the probabilities (n × classes), or the values of a regression (n)."""
+    import numpy as np
+
+    if not _is_boosted(estimator) or estimator.booster == "gblinear":
+        raw = estimator.predict(matrix) if task == "regression" else estimator.predict_proba(matrix)
+        return np.asarray(raw, np.float64)
+    # Reads the matrix where it lies; a DMatrix would copy and sort it first.
+    raw = estimator.get_booster().inplace_predict(matrix, validate_features=False)
+    values = np.asarray(raw, np.float64)
+    return np.column_stack((1 - values, values)) if task == "binary" else values
+
+
+def _is_boosted(estimator: Any) -> bool:
+    return type(estimator).__module__.startswith("xgboost.")
+
+
+def _paths(model: str) -> list[str]:
+    """Return the import paths of the classes a name can mean."""
+    short = "xgboost" if model == "auto" else model
+    if short in ALGORITHMS:
+        return list(ALGORITHMS[short].values())
+    if "." not in model:
+        raise NotFound.named("algorithm", model, ["auto", *ALGORITHMS])
+    return [model]
+
+
+def _load(path: str) -> type[Any]:
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except ModuleNotFoundError as error:
+        raise NotFound(
+            f"There is no algorithm {path!r}: {error}.",
+            hint=f"Install its package, or choose one of {', '.join(ALGORITHMS)}.",
+        ) from error
+    if found is None:
+        raise NotFound.named("class", name, dir(importlib.import_module(module)), within=module)
+    if not isinstance(found, type) or not (hasattr(found, "fit") and hasattr(found, "predict")):
+        raise Unsupported(
+            f"{path} is not an estimator: it has no fit and predict.",
+            hint=f"Choose a class of scikit-learn, or one of {', '.join(ALGORITHMS)}.",
+        )
+    return found
+
+
+def _parameters(cls: type[Any]) -> set[str]:
+    return set(_construct(cls, {}).get_params())
+
+
+def _construct(cls: type[Any], params: Mapping[str, Any]) -> Any:
+    try:
+        # Some parameters belong to an inner estimator, which only set_params reaches.
+        nested = {name: value for name, value in params.items() if "__" in name}
+        made = cls(**{name: value for name, value in params.items() if name not in nested})
+        return made.set_params(**nested) if nested else made
+    except (TypeError, ValueError) as error:
+        raise Unsupported(f"{cls.__name__} cannot be made: {error}") from error
+
+
+def _seeded(cls: type[Any], seed: int) -> dict[str, object]:
+    known = _parameters(cls)
+    ours: dict[str, object] = {"random_state": seed, "n_jobs": _cores()}
+    if cls.__module__.startswith("sklearn.linear_model."):
+        del ours["n_jobs"]  # scikit-learn 1.8 has deprecated it there
+    return {name: value for name, value in ours.items() if name in known}
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check_unprepared(spec: FeatureSpec) -> None:
+    texts = [leaf.name for leaf in spec.leaves if leaf.kind == "category"]
+    if texts:
+        raise Unsupported(
+            f"PREPARE none takes numbers only; this is text: {', '.join(texts)}.",
+            hint="Say PREPARE auto, convert the text in the query, or leave it out with EXCEPT.",
+        )
+
+
+def _pipeline(estimator: Any, spec: FeatureSpec, *, scale: bool) -> Any:
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    from sklearn.utils import get_tags
+
+    texts = [place for place, leaf in enumerate(spec.leaves) if leaf.kind == "category"]
+    numbers = [place for place, leaf in enumerate(spec.leaves) if leaf.kind != "category"]
+    number: Any = SimpleImputer(strategy="median", keep_empty_features=True)
+    if scale:
+        number = Pipeline([("impute", number), ("scale", StandardScaler())])
+    one_hot = OneHotEncoder(
+        handle_unknown="infrequent_if_exist",
+        max_categories=_MOST_ONE_HOT,
+        sparse_output=bool(get_tags(estimator).input_tags.sparse),
+        dtype="float32",
+    )
+    parts = [("number", number, numbers), ("category", one_hot, texts)]
+    prepare = ColumnTransformer([part for part in parts if part[2]])
+    return Pipeline([("prepare", prepare), ("model", estimator)])
+
+
+def _mismatch(name: str, task: str) -> str:
+    return f"{name} does not do a {task} task."
+
+
+def _other(kind: str) -> str:
+    fit_for = [name for name, classes in ALGORITHMS.items() if kind in classes]
+    return f"Choose one of {', '.join(fit_for)}."

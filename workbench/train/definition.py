@@ -1,0 +1,177 @@
+"""What a training is asked to do: the arguments of `train`, checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from workbench.derivation import fingerprint
+from workbench.engines.sql import normalise
+from workbench.errors import InvalidData, NotFound, StatementError, Unsupported
+from workbench.names import check_name
+from workbench.train import algorithms, gate
+from workbench.train.evaluate import MEASURES, check_metric
+from workbench.train.split import Split
+
+KIND = "model"
+
+_PREPARE = ("auto", "none")
+_LARGEST_SEED = 2**31 - 1  # what every library takes
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """The definition of a model. Make it with `Training.define`, which checks it.
+
+    Attributes
+    ----------
+    name, query, label : str
+    key : tuple of str
+        Identifies a row; decides the split and is not a feature unless `features` names it.
+    features : tuple of str or None
+        None takes every column but label, key, split columns and `exclude`.
+    model : str
+        "auto", a name in `algorithms.ALGORITHMS`, or the import path of an estimator.
+    split, deploy, when : str
+        As in the statement: a rule, a gate, a trigger.
+    """
+
+    name: str
+    query: str
+    label: str
+    key: tuple[str, ...] = ()
+    features: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    prepare: str = "auto"
+    model: str = "auto"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    split: str = "hash"
+    holdout: float = 0.2
+    metric: str | None = None
+    seed: int = 0
+    when: str = "manual"
+    deploy: str = "always"
+
+    @classmethod
+    def define(
+        cls,
+        name: str,
+        query: str,
+        *,
+        label: str,
+        key: str | Sequence[str] | None = None,
+        features: str | Sequence[str] | None = None,
+        exclude: str | Sequence[str] | None = None,
+        prepare: str = "auto",
+        model: str = "auto",
+        params: Mapping[str, Any] | None = None,
+        tune: int | None = None,
+        budget: str | None = None,
+        split: str = "hash",
+        holdout: float = 0.2,
+        metric: str | None = None,
+        seed: int = 0,
+        when: str = "manual",
+        deploy: str = "always",
+    ) -> Training:
+        """Make a definition from the arguments of `Store.train`.
+
+        Raises
+        ------
+        WorkbenchError
+            The fitting one, if an argument is wrong by itself; nothing has been read yet.
+
+        Examples
+        --------
+        >>> Training.define("late", "select * from flights", label="late", key="id", model="logistic").key
+        ('id',)
+        """
+        if tune is not None or budget is not None:
+            raise Unsupported(
+                "TUNE and BUDGET are not there yet: a training uses the parameters it is given.",
+                hint="Leave them out, and give PARAMS.",
+            )
+        training = cls(
+            name,
+            query.strip().rstrip(";").rstrip(),
+            label,
+            _names(key),
+            None if features is None else _names(features),
+            _names(exclude),
+            prepare,
+            model,
+            dict(params or {}),
+            split,
+            holdout,
+            metric,
+            seed,
+            when,
+            deploy,
+        )
+        training._check()
+        return training
+
+    def _check(self) -> None:
+        check_name(self.name, KIND)
+        if not self.query:
+            raise StatementError(f"The training of {self.name!r} has no query.", hint="Write it after AS.")
+        self._check_columns()
+        if self.prepare not in _PREPARE:
+            raise NotFound.named("PREPARE", self.prepare, _PREPARE)
+        if not 0 <= self.seed <= _LARGEST_SEED or self.seed != int(self.seed):
+            raise InvalidData(f"SEED {self.seed!r} is not a whole number from 0 to {_LARGEST_SEED}.")
+        self.rule()
+        algorithms.check(self.model, self.params)
+        if self.metric is not None:
+            self._check_metric(self.metric)
+        gate.parse(self.deploy, MEASURES)
+
+    def _check_columns(self) -> None:
+        if not self.label.strip():
+            raise StatementError(
+                f"The training of {self.name!r} has no label.", hint="Name the column: LABEL late."
+            )
+        if self.features is not None and self.exclude:
+            raise InvalidData("FEATURES and EXCEPT cannot be given together.", hint="Keep one of them.")
+        if self.features == ():
+            raise InvalidData(
+                f"FEATURES of {self.name!r} is empty.", hint="Name columns, or leave FEATURES out."
+            )
+        if self.label.lower() in {each.lower() for each in self.features or ()}:
+            raise InvalidData(f"The label {self.label!r} cannot be a feature as well.")
+
+    def _check_metric(self, metric: str) -> None:
+        check_metric(metric)
+        wanted = algorithms.wants(self.model)
+        if wanted is not None and (wanted == "regression") != ("regression" in MEASURES[metric].tasks):
+            raise InvalidData(f"METRIC {metric} does not go with {self.model}, which is for {wanted}.")
+
+    def rule(self) -> Split:
+        """Return the split."""
+        return Split.parse(self.split, holdout=self.holdout, seed=self.seed)
+
+    @property
+    def fingerprint(self) -> str:
+        """The digest of everything but the trigger."""
+        record = self.to_record()
+        del record["when"]
+        return fingerprint(KIND, {**record, "query": normalise(self.query)})
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the definition as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Training:
+        """Read what `to_record` gave; other entries of the record are ignored."""
+        values = {name: record[name] for name in cls.__dataclass_fields__}
+        for name in ("key", "features", "exclude"):
+            values[name] = None if values[name] is None else tuple(values[name])
+        return cls(**values)
+
+
+def _names(names: str | Sequence[str] | None) -> tuple[str, ...]:
+    if names is None:
+        return ()
+    return (names,) if isinstance(names, str) else tuple(names)

@@ -1,0 +1,193 @@
+"""Training rows: run the query at a pinned snapshot, check its columns, divide and digest its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from workbench.derivation import fingerprint
+from workbench.engines.sql import source_tables
+from workbench.errors import InvalidData, NotFound
+from workbench.lake.inputs import base_tables
+from workbench.names import quote, quote_all
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from workbench.engines.duckdb import Cursor
+    from workbench.lake import Lake
+    from workbench.train.definition import Training
+    from workbench.train.split import Split
+
+LEAST_ROWS = 10
+
+_STAGED = "mlstore_training"
+_HELD_OUT = "__held_out"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a training query gave, before any of it is read into memory.
+
+    It stands in a temporary table of the cursor. `types` are the DuckDB types of its columns;
+    `label`, `key` and `features` are spelt as the query has them.
+    """
+
+    snapshot: int
+    inputs: tuple[str, ...]
+    input_versions: Mapping[str, int | None]
+    types: Mapping[str, str]
+    label: str
+    key: tuple[str, ...]
+    features: tuple[str, ...]
+    digest: str
+    rows: int
+    unlabelled: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """The labelled rows in memory, in an order that depends on nothing but the rows.
+
+    `held_out` (n) says which are kept from the training.
+    """
+
+    table: pa.Table
+    held_out: npt.NDArray[np.bool_]
+    split: Split
+
+
+def stage(lake: Lake, cursor: Cursor, training: Training, expanded: str) -> Source:
+    """Run the query into a temporary table of a pinned cursor, and check what it gave.
+
+    Raises
+    ------
+    NotFound
+        If a column does not exist.
+    InvalidData
+        If there are too few rows, or no features.
+    """
+    inputs = base_tables(lake, source_tables(expanded), source_tables, cursor)
+    lake.run(cursor, f"CREATE OR REPLACE TEMP TABLE {_STAGED} AS FROM ({expanded}\n)")
+    described = lake.run(cursor, f"DESCRIBE FROM temp.{_STAGED}").fetchall()
+    types = {row[0]: row[1] for row in described}
+    label = find_column(training.label, types, "label")
+    features = choose_features(training, types)
+    row = lake.run(
+        cursor,
+        f"SELECT count(*), count({quote(label)}), sum(hash(t)::HUGEINT)::VARCHAR FROM temp.{_STAGED} AS t",
+    ).fetchone()
+    assert row is not None
+    _check_count(training, label, row[0], row[1])
+    return Source(
+        snapshot=lake.head(cursor),
+        inputs=inputs,
+        input_versions=_versions(lake, cursor, inputs),
+        types=types,
+        label=label,
+        key=tuple(find_column(name, types, "key column") for name in training.key),
+        features=features,
+        # A sum does not depend on the order of the rows; names and types are part of the data.
+        digest=fingerprint(row[0], row[2], described),
+        rows=row[1],
+        unlabelled=row[0] - row[1],
+    )
+
+
+def read(lake: Lake, cursor: Cursor, source: Source, split: Split) -> Rows:
+    """Read the staged rows that have a label.
+
+    Raises
+    ------
+    InvalidData
+        If the split leaves no rows on one side.
+    """
+    relation = f"temp.{_STAGED}"
+    split = replace(
+        split, columns=tuple(find_column(name, source.types, "split column") for name in split.columns)
+    )
+    split = split.resolved(source.key, source.features)
+    if split.needs_threshold:
+        row = lake.run(cursor, split.threshold_query(relation)).fetchone()
+        split = replace(split, threshold=row[0] if row else None)
+    # Sorted by content: neither the engine's threads nor the order of arrival change the model.
+    table = lake.run(
+        cursor,
+        f"SELECT {quote_all(source.features)}, {quote(source.label)} AS __label, "
+        f"{split.expression(source.types)} AS {_HELD_OUT} FROM {relation} AS t "
+        f"WHERE {quote(source.label)} IS NOT NULL ORDER BY hash(t)",
+    ).to_arrow_table()
+    held_out = table[_HELD_OUT].to_numpy()
+    _check_sides(held_out, split)
+    return Rows(table, held_out, split)
+
+
+def choose_features(training: Training, columns: Sequence[str] | Mapping[str, str]) -> tuple[str, ...]:
+    """Return the feature columns: those named, or all but label, key, split columns and EXCEPT.
+
+    Raises
+    ------
+    NotFound
+        If a named column does not exist.
+    InvalidData
+        If nothing is left.
+    """
+    if training.features is not None:
+        return tuple(find_column(name, columns, "feature") for name in training.features)
+    left_out = {training.label, *training.key, *training.rule().columns, *training.exclude}
+    for name in training.exclude:
+        find_column(name, columns, "column to leave out")
+    folded = {name.lower() for name in left_out}
+    features = tuple(name for name in columns if name.lower() not in folded)
+    if not features:
+        raise InvalidData(
+            f"The query of {training.name!r} returns no features beside {', '.join(sorted(left_out))}.",
+            hint="Select the columns to learn from as well.",
+        )
+    return features
+
+
+def find_column(name: str, columns: Sequence[str] | Mapping[str, str], noun: str) -> str:
+    """Return a column as the query spells it, whatever the case.
+
+    Raises
+    ------
+    NotFound
+        If there is none.
+    """
+    for column in columns:
+        if column.lower() == name.lower():
+            return column
+    raise NotFound.named(noun, name, columns, within="the query's columns")
+
+
+def _versions(lake: Lake, cursor: Cursor, inputs: Sequence[str]) -> dict[str, int | None]:
+    """Say for each input which version of its definition filled it; plain tables have none."""
+    defined = {row["name"]: int(row["version"]) for row in lake.records.definitions(cursor=cursor)}
+    return {name: defined.get(name.rpartition(".")[2]) for name in inputs}
+
+
+def _check_count(training: Training, label: str, rows: int, labelled: int) -> None:
+    if not rows:
+        raise InvalidData(
+            f"The query of {training.name!r} returns no rows.", hint="Check its WHERE clause, and its tables."
+        )
+    if labelled < LEAST_ROWS:
+        unlabelled = f" with a label ({label} is NULL in {rows - labelled:,})" if labelled < rows else ""
+        raise InvalidData(
+            f"The query of {training.name!r} returns {labelled:,} rows{unlabelled}.",
+            hint=f"At least {LEAST_ROWS} are needed to learn from and to test on.",
+        )
+
+
+def _check_sides(held_out: npt.NDArray[np.bool_], split: Split) -> None:
+    count = int(held_out.sum())
+    if count in {0, len(held_out)}:
+        rule = f"{split.by}({', '.join(split.columns)})"
+        raise InvalidData(
+            f"SPLIT BY {rule} holds out {'no' if not count else 'all'} rows of {len(held_out):,}.",
+            hint="Choose another HOLDOUT, or another SPLIT BY.",
+        )

@@ -1,0 +1,283 @@
+"""Which models there are, which version is the champion, and how to get them ready to predict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from workbench.errors import InvalidData, NotFound
+from workbench.names import Ref
+from workbench.train import tracking
+from workbench.train.definition import KIND
+from workbench.train.model import Model
+from workbench.train.scoring import Fitted
+from workbench.train.tracking import Foreign
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from workbench.engines.duckdb import Cursor
+    from workbench.lake import Lake, Transaction
+
+__all__ = [
+    "Fitted",
+    "Foreign",
+    "Model",
+    "champion",
+    "deploy",
+    "drop",
+    "find_versions",
+    "get",
+    "load",
+    "load_foreign",
+    "models",
+    "names",
+    "rollback",
+    "versions",
+]
+
+ALIASES = ("champion", "latest")
+
+_MEMO: WeakKeyDictionary[Lake, dict[str, tuple[int, list[Model]]]] = WeakKeyDictionary()
+"""For each lake the versions of a model as they stood at a snapshot."""
+
+
+def get(lake: Lake, ref: str) -> Model:
+    """Return a model: `late@2`, `late@champion`, `late@latest`, or `late`.
+
+    A plain name means the champion, and the newest version where none was deployed.
+
+    Raises
+    ------
+    NotFound
+        If there is no such model or version.
+    """
+    wanted = Ref.parse(ref)
+    if wanted.version is None:
+        return champion(lake, wanted.name) or versions(lake, wanted.name)[-1]
+    if wanted.version == "champion":
+        found = champion(lake, wanted.name)
+        if found is None:
+            raise NotFound(
+                f"No version of the model {wanted.name!r} is deployed.", hint=f"Say: deploy {wanted.name}@1."
+            )
+        return found
+    known = versions(lake, wanted.name)
+    if wanted.version == "latest":
+        return known[-1]
+    for model in known:
+        if model.version == wanted.number:
+            return model
+    raise NotFound.named(
+        "version", wanted.version, [*ALIASES, *(str(model.version) for model in known)], within=wanted.name
+    )
+
+
+def champion(lake: Lake, name: str) -> Model | None:
+    """Return the deployed version of a model, or None if no version is.
+
+    Raises
+    ------
+    NotFound
+        If there is no model of this name.
+    """
+    return next((model for model in versions(lake, name) if model.deployed), None)
+
+
+def versions(lake: Lake, name: str) -> list[Model]:
+    """Return all versions of a model, oldest first.
+
+    Raises
+    ------
+    NotFound
+        If there is no model of this name.
+    """
+    head = lake.head()
+    memo = _MEMO.setdefault(lake, {})
+    # Four reads of records cost more than a prediction; between commits they give the same.
+    if name not in memo or memo[name][0] != head:
+        definition = lake.records.definition(name)
+        active = definition is not None and (definition["kind"], definition["status"]) != (KIND, "dropped")
+        memo[name] = (head, find_versions(lake, name) if active else [])
+    if not memo[name][1]:
+        raise NotFound.named("model", name, names(lake))
+    return list(memo[name][1])
+
+
+def find_versions(lake: Lake, name: str, cursor: Cursor | None = None) -> list[Model]:
+    """Return all versions of a model, also of a dropped one, oldest first."""
+    rows = lake.records.rows("models", "name = $name", {"name": name}, cursor=cursor)
+    if not rows:
+        return []
+    deployed = champion_version(lake, name, cursor)
+    definition = lake.records.definition(name, cursor=cursor)
+    trigger = definition["definition"]["when"] if definition else "manual"
+    return [Model.from_record(row, deployed=row["version"] == deployed, trigger=trigger) for row in rows]
+
+
+def names(lake: Lake) -> list[str]:
+    """List the names of the models."""
+    return [row["name"] for row in lake.records.definitions(KIND)]
+
+
+def champion_version(lake: Lake, name: str, cursor: Cursor | None = None) -> int | None:
+    """Return the number of the deployed version."""
+    rows = lake.records.rows("deployments", "model = $name", {"name": name}, cursor=cursor)
+    return int(rows[-1]["version"]) if rows else None
+
+
+def deploy(lake: Lake, ref: str, reason: str = "deployed by hand") -> Model:
+    """Make a version the champion; if it is already, nothing changes.
+
+    Raises
+    ------
+    NotFound
+        If there is no such version.
+    """
+    wanted = Ref.parse(ref)
+    model = get(lake, ref if wanted.version else f"{ref}@latest")
+    if model.deployed:
+        return model
+
+    def write() -> None:
+        with lake.commit(f"deploy {model.ref}") as tx:
+            record_deployment(lake, tx, model, reason, champion_version(lake, model.name, tx.cursor))
+
+    lake.retry(write)
+    tracking.set_champion(lake.folder, model.name, model.mlflow_run_id, model.version)
+    return replace(model, deployed=True)
+
+
+def rollback(lake: Lake, name: str) -> Model:
+    """Make the champion before this one the champion again; once more goes one further back.
+
+    Raises
+    ------
+    NotFound
+        If there is no model of this name.
+    InvalidData
+        If there was no champion before.
+    """
+    known = {model.version: model for model in versions(lake, name)}
+    rows = lake.records.rows("deployments", "model = $name", {"name": name})
+    if not rows or rows[-1]["previous"] is None:
+        raise InvalidData(
+            f"There is no earlier champion of {name!r} to go back to.",
+            hint=f"Deploy a version by number: deploy {name}@1.",
+        )
+    now, before = rows[-1]["version"], rows[-1]["previous"]
+    # The champion before the one gone back to, so that the next rollback does not come back here.
+    earlier = next((row["previous"] for row in reversed(rows) if row["version"] == before), None)
+    with lake.commit(f"rollback {name} to {before}") as tx:
+        record_deployment(lake, tx, known[before], f"rolled back from {name}@{now}", earlier)
+    tracking.set_champion(lake.folder, name, known[before].mlflow_run_id, before)
+    return replace(known[before], deployed=True)
+
+
+def drop(lake: Lake, name: str) -> int | None:
+    """Drop a model with all its versions, and return the snapshot; records and files stay.
+
+    Raises
+    ------
+    NotFound
+        If there is no model of this name.
+    """
+    versions(lake, name)
+    with lake.commit(f"drop {name}") as tx:
+        lake.records.set_status(tx, name, "dropped")
+    return tx.snapshot
+
+
+def record_deployment(lake: Lake, tx: Transaction, model: Model, reason: str, previous: int | None) -> None:
+    """Append a deployment, as part of the commit `tx`."""
+    row = {
+        "model": model.name,
+        "version": model.version,
+        "previous": previous,
+        "reason": reason,
+        "deployed_at": datetime.now(UTC),
+    }
+    lake.records.append(tx, "deployments", [row])
+
+
+def load(lake: Lake, model: Model) -> Fitted:
+    """Return a model ready to predict; its files are read once per process.
+
+    Raises
+    ------
+    ModelError
+        If the files are gone.
+    """
+    estimator = _load(lake.folder, model.model_uri, model.task, model.ref)
+    return Fitted(model.ref, model.task, model.features, model.classes, estimator)
+
+
+def load_foreign(lake: Lake, name: str, alias: str) -> Foreign:
+    """Return a model from the store's MLflow that was registered there by other means.
+
+    Raises
+    ------
+    NotFound, ModelError
+        If there is none, or it cannot be loaded.
+    """
+    return tracking.load_foreign(lake.folder, name, alias)
+
+
+def models(lake: Lake) -> pa.Table:
+    """List all versions of all models, with the metric that decides."""
+    import pyarrow as pa
+
+    shown = [_row(model) for name in names(lake) for model in find_versions(lake, name)]
+    schema = pa.schema(
+        [
+            ("model", pa.string()),
+            ("version", pa.int64()),
+            ("champion", pa.bool_()),
+            ("task", pa.string()),
+            ("algorithm", pa.string()),
+            ("label", pa.string()),
+            ("metric", pa.string()),
+            ("value", pa.float64()),
+            ("low", pa.float64()),
+            ("high", pa.float64()),
+            ("baseline", pa.float64()),
+            ("rows", pa.int64()),
+            ("snapshot", pa.int64()),
+            ("trained_at", pa.timestamp("us", tz="UTC")),
+            ("seconds", pa.float64()),
+            ("reason", pa.string()),
+        ]
+    )
+    return pa.Table.from_pylist(shown, schema=schema)
+
+
+def _row(model: Model) -> dict[str, Any]:
+    return {
+        "model": model.name,
+        "champion": model.deployed,
+        "metric": model.metric,
+        **model.metrics[model.metric],
+        **{
+            name: getattr(model, name)
+            for name in (
+                "version",
+                "task",
+                "algorithm",
+                "label",
+                "rows",
+                "snapshot",
+                "trained_at",
+                "seconds",
+                "reason",
+            )
+        },
+    }
+
+
+@lru_cache(maxsize=32)
+def _load(folder: Path, uri: str, task: Any, ref: str) -> Any:
+    return tracking.load_native(folder, uri, task, ref)

@@ -1,0 +1,82 @@
+"""A model that can be asked: its estimator, with the encoding before it and the decoding after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import ModelError
+from workbench.train import algorithms
+from workbench.train.dataset import encode
+from workbench.train.evaluate import Answers
+from workbench.train.label import decode
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from workbench.train.dataset import FeatureSpec, Matrix
+    from workbench.train.label import Task, Value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A fitted estimator and what it needs to answer in the label's own values."""
+
+    ref: str
+    task: Task
+    features: FeatureSpec
+    classes: tuple[Value, ...]
+    estimator: Any
+
+    def predict(self, rows: pa.RecordBatch | pa.Table) -> pa.Table:
+        """Predict rows by column name.
+
+        Returns
+        -------
+        pyarrow.Table
+            `value`, in the label's type, and `score`: the probability of the positive class, or of
+            the predicted one of several; NULL for a regression.
+
+        Raises
+        ------
+        InvalidData
+            If columns are missing or of another type.
+        ModelError
+            If the estimator fails.
+        """
+        import numpy as np
+        import pyarrow as pa
+
+        answered = self.raw(encode(rows, self.features))
+        if self.task == "regression":
+            return pa.table({"value": pa.array(answered), "score": pa.nulls(len(answered), pa.float64())})
+        predicted = _best(answered)
+        place = 1 if self.task == "binary" else predicted
+        score = answered[np.arange(len(answered)), place]
+        return pa.table({"value": decode(predicted, self.classes), "score": pa.array(score)})
+
+    def raw(self, matrix: Matrix) -> npt.NDArray[np.float64]:
+        """Return probabilities (n × classes), or the values of a regression (n)."""
+        import numpy as np
+
+        if not len(matrix):
+            # scikit-learn refuses to answer for no rows.
+            return np.empty(0) if self.task == "regression" else np.empty((0, len(self.classes)))
+        try:
+            return algorithms.answer(self.estimator, matrix, self.task)
+        except Exception as error:
+            raise ModelError(f"The model {self.ref} failed on {len(matrix):,} rows: {error}") from error
+
+    def answers(self, matrix: Matrix, truth: npt.NDArray[Any]) -> Answers:
+        """Answer for rows whose truth is known (class numbers or values)."""
+        answered = self.raw(matrix)
+        if self.task == "regression":
+            return Answers(truth, answered)
+        return Answers(truth, _best(answered), answered)
+
+
+def _best(probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    best: npt.NDArray[np.int64] = probabilities.argmax(axis=1)
+    return best

@@ -1,0 +1,377 @@
+"""Models in MLflow: the only module that imports it, and late, for that takes seconds.
+
+Everything goes through a client with explicit addresses, so that the tracking server which the
+user's own code may have set stays as it is. Files lie under `artifacts/<model name>` in the
+store's folder. MLflow keeps absolute addresses; when the folder was moved, `_relocate` corrects
+them before MLflow is asked.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlparse
+
+from workbench.errors import ModelError, NotFound
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from mlflow import MlflowClient
+
+    from workbench.train.evaluate import Score
+    from workbench.train.label import Task
+
+CHAMPION = "champion"
+
+_BOOSTED_FILE = "model.ubj"
+_PICKLED_FILE = "model.pkl"
+_LONGEST_PARAMETER = 6000
+
+# Where MLflow's database keeps addresses of files.
+_ADDRESSES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is to be logged of one trained model.
+
+    `features` are the names of the matrix's columns; `about` goes into the model's metadata, so
+    that whoever loads it elsewhere knows how raw columns become that matrix.
+    """
+
+    name: str
+    estimator: Any
+    task: Task
+    features: Sequence[str]
+    about: Mapping[str, Any]
+    params: Mapping[str, Any]
+    metrics: Mapping[str, Score]
+    query: str
+    snapshot: int
+    digest: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """Where a model was logged: the run, the files relative to the store's folder, the version."""
+
+    run_id: str
+    uri: str
+    model_id: str
+    name: str
+    version: str
+
+
+def log(folder: Path, entry: Entry) -> Logged:
+    """Log a run with its model, and register it; nothing is left in MLflow if that fails."""
+    with _quiet():
+        client = _client(folder)
+        run = client.create_run(_experiment(client, folder, entry.name), run_name=entry.name)
+        try:
+            _log_run(client, run.info.run_id, entry)
+            model_id, uri = _log_files(client, folder, run.info, entry)
+            version = _register(client, folder / uri, run.info.run_id, entry)
+            client.set_terminated(run.info.run_id, "FINISHED")
+        except BaseException:
+            client.set_terminated(run.info.run_id, "FAILED")
+            client.delete_run(run.info.run_id)
+            raise
+    return Logged(run.info.run_id, uri, model_id, entry.name, version)
+
+
+def discard(folder: Path, logged: Logged) -> None:
+    """Take back what `log` wrote, when the lake's commit did not come about."""
+    with _quiet():
+        client = _client(folder)
+        client.delete_model_version(logged.name, logged.version)
+        client.delete_logged_model(logged.model_id)
+        client.delete_run(logged.run_id)
+
+
+def set_champion(folder: Path, name: str, run_id: str, version: int) -> None:
+    """Give the version that a run made the alias `champion`, and note the store's own number."""
+    with _quiet():
+        client = _client(folder)
+        for found in client.search_model_versions(f"name = '{name}'"):
+            if found.run_id == run_id:
+                client.set_model_version_tag(name, found.version, "mlstore.version", str(version))
+                client.set_registered_model_alias(name, CHAMPION, found.version)
+
+
+def load_native(folder: Path, uri: str, task: Task, ref: str) -> Any:
+    """Load an estimator from its files by the library that made it, without MLflow.
+
+    Raises
+    ------
+    ModelError
+        If the files are gone.
+    """
+    path = folder / uri
+    if (path / _BOOSTED_FILE).exists():
+        import xgboost
+
+        estimator = xgboost.XGBRegressor() if task == "regression" else xgboost.XGBClassifier()
+        estimator.load_model(path / _BOOSTED_FILE)
+        return estimator
+    if (path / _PICKLED_FILE).exists():
+        import cloudpickle  # type: ignore[import-untyped]
+
+        return cloudpickle.loads((path / _PICKLED_FILE).read_bytes())
+    raise ModelError(
+        f"The files of the model {ref} are gone: {path}.", hint="Restore artifacts/ from a backup."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A model of the store's MLflow that the store did not train itself."""
+
+    version: str
+    model: Any
+    types: Mapping[str, str]
+    output: str | None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns its signature names; none without a signature."""
+        return tuple(self.types)
+
+    def predict(self, rows: pa.RecordBatch) -> Any:
+        """Ask the model; raises whatever it raises."""
+        frame = rows.to_pandas()
+        # MLflow refuses whole numbers where its signature says double, so they are converted here.
+        return self.model.predict(frame.astype({name: kind for name, kind in self.types.items() if kind}))
+
+
+def load_foreign(folder: Path, name: str, alias: str) -> Foreign:
+    """Load a registered model by version or alias, as a pyfunc.
+
+    Raises
+    ------
+    NotFound
+        If there is no such model, version or alias.
+    ModelError
+        If it cannot be loaded.
+    """
+    with _quiet():
+        import mlflow.pyfunc
+        from mlflow.exceptions import MlflowException
+
+        client = _client(folder)
+        known = [each.name for each in client.search_registered_models()]
+        if name not in known:
+            raise NotFound.named("MLflow model", name, known)
+        try:
+            version = (
+                alias if alias.isdigit() else str(client.get_model_version_by_alias(name, alias).version)
+            )
+            source = client.get_model_version_download_uri(name, version)
+        except MlflowException as error:
+            versions = [str(each.version) for each in client.search_model_versions(f"name = '{name}'")]
+            aliases = list(client.get_registered_model(name).aliases)
+            raise NotFound.named("version", alias, [*versions, *aliases], within=name) from error
+        try:
+            model = mlflow.pyfunc.load_model(_path(client, source))
+        except (MlflowException, OSError, ImportError) as error:
+            raise ModelError(f"mlflow:{name}@{version} cannot be loaded: {error}") from error
+    return Foreign(version, model, *_signature(model))
+
+
+def _path(client: MlflowClient, source: str) -> str:
+    if source.startswith("models:/m-"):
+        return str(client.get_logged_model(source.removeprefix("models:/")).artifact_location)
+    return source
+
+
+def _signature(model: Any) -> tuple[dict[str, str], str | None]:
+    """Return the input columns with their pandas types ("" for as they are), and the output's DuckDB type."""
+    schema = model.metadata.signature
+    if schema is None or schema.inputs is None or not schema.inputs.has_input_names():
+        return {}, None
+    numbers = {
+        "float": "float32",
+        "double": "float64",
+        "long": "int64",
+        "integer": "int32",
+        "boolean": "bool",
+    }
+    inputs = {
+        column.name: numbers.get(getattr(column.type, "name", ""), "") for column in schema.inputs.inputs
+    }
+    outputs = [getattr(kind, "name", "") for kind in schema.outputs.input_types()] if schema.outputs else []
+    types = {"boolean": "BOOLEAN", "integer": "BIGINT", "long": "BIGINT", "string": "VARCHAR"}
+    return inputs, types.get(outputs[0], "DOUBLE") if len(outputs) == 1 else None
+
+
+def _experiment(client: MlflowClient, folder: Path, name: str) -> str:
+    known = client.get_experiment_by_name(name)
+    if known is not None:
+        return str(known.experiment_id)
+    return str(client.create_experiment(name, artifact_location=(folder / "artifacts" / name).as_uri()))
+
+
+def _log_run(client: MlflowClient, run_id: str, entry: Entry) -> None:
+    """Log parameters, metrics and the dataset: query and snapshot, no copy of the rows."""
+    from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
+
+    now = int(time.time() * 1000)
+    numbers = {
+        name if part == "value" else f"{name}_{part}": value
+        for name, score in entry.metrics.items()
+        for part, value in score.items()
+        if isinstance(value, float)
+    }
+    client.log_batch(
+        run_id,
+        metrics=[Metric(name, value, now, 0) for name, value in numbers.items()],
+        params=[Param(name, _text(value)) for name, value in entry.params.items()],
+        tags=[
+            RunTag("mlstore.query", entry.query),
+            RunTag("mlstore.snapshot", str(entry.snapshot)),
+            RunTag("mlstore.digest", entry.digest),
+        ],
+    )
+    source = json.dumps({"query": entry.query, "snapshot": entry.snapshot})
+    profile = json.dumps({"num_rows": entry.rows})
+    dataset = Dataset(entry.name, entry.digest, "mlstore", source, profile=profile)
+    client.log_inputs(run_id, [DatasetInput(dataset, [])])
+
+
+def _text(value: object) -> str:
+    return (value if isinstance(value, str) else json.dumps(value, default=str))[:_LONGEST_PARAMETER]
+
+
+def _log_files(client: MlflowClient, folder: Path, run: Any, entry: Entry) -> tuple[str, str]:
+    """Save the model with its signature; return its id, and its place in the store's folder."""
+    logged = client.create_logged_model(run.experiment_id, name=entry.name, source_run_id=run.run_id)
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / "model"
+        _save(path, entry)
+        client.log_model_artifacts(logged.model_id, str(path))
+    client.finalize_logged_model(logged.model_id, "READY")
+    place = Path(unquote(urlparse(logged.artifact_location).path))
+    return str(logged.model_id), place.relative_to(folder).as_posix()
+
+
+def _save(path: Path, entry: Entry) -> None:
+    import mlflow.sklearn
+    import mlflow.xgboost
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    output = ColSpec("double" if entry.task == "regression" else "long")
+    signature = ModelSignature(Schema([ColSpec("float", name) for name in entry.features]), Schema([output]))
+    package = type(entry.estimator).__module__.partition(".")[0]
+    shared = {"signature": signature, "metadata": dict(entry.about)}
+    if package == "xgboost":
+        requirements = _requirements("xgboost", "scikit-learn", "pandas")
+        mlflow.xgboost.save_model(
+            entry.estimator, str(path), model_format="ubj", pip_requirements=requirements, **shared
+        )
+        return
+    # skops, MLflow's default, knows few estimators, and takes its list of trusted types from the
+    # model itself; so it is no safer than a pickle, and 5 to 10 times slower.
+    mlflow.sklearn.save_model(
+        entry.estimator,
+        str(path),
+        serialization_format="cloudpickle",
+        pip_requirements=_requirements("scikit-learn", "cloudpickle", "pandas", package),
+        **shared,
+    )
+
+
+def _requirements(*packages: str) -> list[str]:
+    """Pin packages at the versions installed here; `xgboost-cpu` counts as xgboost."""
+    pinned = {}
+    for package in packages:
+        for name in (package, f"{package}-cpu"):
+            try:
+                pinned[package] = f"{package}=={metadata.version(name)}"
+            except metadata.PackageNotFoundError:
+                continue
+            break
+    return list(pinned.values())
+
+
+def _register(client: MlflowClient, path: Path, run_id: str, entry: Entry) -> str:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.get_registered_model(entry.name)
+    except MlflowException:
+        client.create_registered_model(entry.name)
+    return str(client.create_model_version(entry.name, path.as_uri(), run_id=run_id).version)
+
+
+@lru_cache(maxsize=8)
+def _client(folder: Path) -> MlflowClient:
+    from mlflow import MlflowClient
+
+    database = folder / "mlflow.db"
+    if database.exists():
+        _relocate(database, folder)
+    address = f"sqlite:///{database}"
+    return MlflowClient(tracking_uri=address, registry_uri=address)
+
+
+def _relocate(database: Path, folder: Path) -> None:
+    """Correct the addresses in MLflow's database if the store's folder was moved or copied."""
+    connection = sqlite3.connect(database)
+    try:
+        with connection:
+            for old in _old_places(connection, folder):
+                size = len(old) + 1
+                for table, column in _ADDRESSES:
+                    connection.execute(
+                        f"UPDATE {table} SET {column} = ? || substr({column}, {size}) "
+                        f"WHERE substr({column}, 1, {size}) = ?",
+                        [folder.as_uri(), f"{old}/"],
+                    )
+    finally:
+        connection.close()
+
+
+def _old_places(connection: sqlite3.Connection, folder: Path) -> set[str]:
+    """Find the folders, other than this one, under which experiments of ours keep their files."""
+    rows = connection.execute("SELECT name, artifact_location FROM experiments").fetchall()
+    places = {
+        location.removesuffix(f"/artifacts/{name}")
+        for name, location in rows
+        if location and location.endswith(f"/artifacts/{name}")
+    }
+    return places - {folder.as_uri()}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Import MLflow without telemetry, and keep its and its migrations' notes off the screen."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    import mlflow  # noqa: F401  # sets the levels anew when it is first imported
+
+    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
+    before = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,317 @@
+"""Train a model: read at a pinned snapshot, fit, evaluate, log to MLflow, decide, commit once."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from workbench.derivation import Expand, Full, Mode, Noop, Plan, Run
+from workbench.errors import Conflict, InvalidData, WorkbenchError
+from workbench.lake.inputs import moved
+from workbench.progress import step
+from workbench.train import reading, registry, tracking
+from workbench.train.definition import KIND, Training
+from workbench.train.fitting import Fit, fit
+from workbench.train.model import Model
+from workbench.train.split import Split
+
+if TYPE_CHECKING:
+    from workbench.lake import Lake, Transaction
+    from workbench.train.reading import Rows, Source
+    from workbench.train.tracking import Logged
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What is to be done, and what was there before."""
+
+    training: Training
+    expanded: str
+    force: bool
+    reason: str
+    started: datetime
+    clock: float
+
+
+def _same(query: str) -> str:
+    return query
+
+
+def train(lake: Lake, training: Training, *, expand: Expand = _same) -> Model:
+    """Train a model and return its new version.
+
+    The same definition on the same rows again changes nothing and returns the version there is.
+
+    Parameters
+    ----------
+    training : Training
+        From `Training.define`.
+    expand : callable
+        Rewrites the store's own functions in the query to plain SQL.
+
+    Raises
+    ------
+    InvalidData, NotFound
+        If the rows or columns are not fit to learn from.
+    ModelError
+        If the estimator fails.
+    Conflict
+        If another training of the same name kept finishing first.
+    """
+    _check_free(lake, training.name)
+    return _train(lake, training, expand(training.query), force=False, reason="asked for")[0]
+
+
+def plan_model(lake: Lake, model: Model, *, full: bool = False) -> Plan:
+    """Decide whether a refresh would train."""
+    if full:
+        return Full("asked for")
+    with lake.pinned() as (cursor, head):
+        changed = moved(cursor, lake.records.watermarks(model.name, cursor=cursor), model.inputs, head)
+    return Full(f"{', '.join(changed)} changed") if changed else Noop()
+
+
+def refresh_model(lake: Lake, model: Model, *, full: bool = False) -> Run:
+    """Train a new version by the recorded definition if the inputs moved.
+
+    Raises
+    ------
+    WorkbenchError
+        If the training fails; the models stay as they were, and the failure is recorded.
+    """
+    started, clock = datetime.now(UTC), time.perf_counter()
+    plan = plan_model(lake, model, full=full)
+    if isinstance(plan, Noop):
+        return Run(model.name, KIND, "noop", plan.reason, seconds=time.perf_counter() - clock)
+    row = lake.records.definition(model.name)
+    assert row is not None
+    definition = row["definition"]
+    try:
+        training = Training.from_record(definition)
+        return _train(lake, training, definition["expanded"], force=full, reason=plan.reason)[1]
+    except Conflict:
+        raise
+    except WorkbenchError as error:
+        seconds = time.perf_counter() - clock
+        run = Run(
+            model.name, KIND, plan.mode, plan.reason, seconds=seconds, status="failed", error=str(error)
+        )
+        with lake.commit(f"train {model.name} failed", run_id=run.id) as tx:
+            lake.records.append_run(tx, run, started)
+        raise
+
+
+def _train(lake: Lake, training: Training, expanded: str, *, force: bool, reason: str) -> tuple[Model, Run]:
+    task = _Task(training, expanded, force, reason, datetime.now(UTC), time.perf_counter())
+    with step(f"Training {training.name}"):
+        return lake.retry(lambda: _attempt(lake, task))
+
+
+def _attempt(lake: Lake, task: _Task) -> tuple[Model, Run]:
+    training = task.training
+    with lake.pinned() as (cursor, _), step("Reading the rows"):
+        source = reading.stage(lake, cursor, training, task.expanded)
+        known = registry.find_versions(lake, training.name, cursor)
+        watermarks = lake.records.watermarks(training.name, cursor=cursor)
+        same = None if task.force else _unchanged(known, training, source)
+        rows = reading.read(lake, cursor, source, _split(training, known)) if same is None else None
+    if rows is None:
+        assert same is not None
+        return _keep(lake, task, same, source, watermarks)
+    champion = next((model for model in known if model.deployed), None)
+    found = fit(training, source, rows, champion, lambda model: registry.load(lake, model))
+    with step("Logging to MLflow"):
+        logged = tracking.log(lake.folder, _entry(training, source, rows, found))
+    try:
+        model, run = _commit(lake, task, _draft(task, source, rows, found, logged), watermarks, champion)
+    except BaseException:
+        tracking.discard(lake.folder, logged)
+        raise
+    if model.deployed:
+        tracking.set_champion(lake.folder, model.name, model.mlflow_run_id, model.version)
+    return model, run
+
+
+def _check_free(lake: Lake, name: str) -> None:
+    row = lake.records.definition(name)
+    if row and row["kind"] != KIND and row["status"] != "dropped":
+        raise InvalidData(
+            f"{name!r} is the name of a {row['kind']} already.", hint="Give the model another name."
+        )
+    table = lake.tables.find(name)
+    if table is not None and table.schema in {"main", "queries", "features"}:
+        raise InvalidData(
+            f"{name!r} is the name of a {table.kind} already.", hint="Give the model another name."
+        )
+
+
+def _unchanged(known: list[Model], training: Training, source: Source) -> Model | None:
+    """Return the newest version if it was trained by this definition on these very rows."""
+    if known and (known[-1].fingerprint, known[-1].digest) == (training.fingerprint, source.digest):
+        return known[-1]
+    return None
+
+
+def _split(training: Training, known: list[Model]) -> Split:
+    """Return the rule, with the threshold of the newest version by the same rule."""
+    rule = training.rule()
+    for model in reversed(known):
+        before = Split.from_record(model.split)
+        if rule.by == "time" and rule.same_rule(before):
+            return before
+    return rule
+
+
+def _entry(training: Training, source: Source, rows: Rows, found: Fit) -> tracking.Entry:
+    """Say what MLflow is to know of the model."""
+    about = {
+        "task": found.fitted.task,
+        "label": source.label,
+        "classes": list(found.fitted.classes),
+        "features": found.fitted.features.to_record(),
+    }
+    return tracking.Entry(
+        name=training.name,
+        estimator=found.fitted.estimator,
+        task=found.fitted.task,
+        features=found.fitted.features.names,
+        about=about,
+        params={
+            "algorithm": found.choice.name,
+            "seed": training.seed,
+            "prepare": training.prepare,
+            "split": rows.split.to_record(),
+            **found.choice.params,
+        },
+        metrics=found.metrics,
+        query=training.query,
+        snapshot=source.snapshot,
+        digest=source.digest,
+        rows=source.rows,
+    )
+
+
+def _draft(task: _Task, source: Source, rows: Rows, found: Fit, logged: Logged) -> Model:
+    """Make the model; its version is settled by the commit."""
+    left_out = f"{source.unlabelled:,} rows without a label were left out" if source.unlabelled else ""
+    reasons = (found.decision.reason, *found.notes, left_out)
+    return Model(
+        name=task.training.name,
+        version=0,
+        task=found.fitted.task,
+        algorithm=found.choice.name,
+        label=source.label,
+        key=source.key,
+        features=found.fitted.features,
+        query=task.training.query,
+        inputs=source.inputs,
+        input_versions=source.input_versions,
+        snapshot=source.snapshot,
+        digest=source.digest,
+        rows=source.rows,
+        split={**rows.split.to_record(), "trained": found.trained, "held_out": found.held_out},
+        seed=task.training.seed,
+        params=found.choice.params,
+        metrics=found.metrics,
+        classes=found.fitted.classes,
+        mlflow_run_id=logged.run_id,
+        model_uri=logged.uri,
+        fingerprint=task.training.fingerprint,
+        trained_at=datetime.now(UTC),
+        seconds=time.perf_counter() - task.clock,
+        reason="; ".join(each for each in reasons if each),
+        deployed=found.decision.deploy,
+        trigger=task.training.when,
+    )
+
+
+def _commit(
+    lake: Lake, task: _Task, draft: Model, watermarks: Mapping[str, int], champion: Model | None
+) -> tuple[Model, Run]:
+    """Write model, deployment, definition, run and watermarks as one snapshot."""
+    run = _run(task, draft, watermarks, "full", task.reason)
+    deployed = "" if draft.deployed else ", not deployed"
+    with lake.commit(f"train {draft.name}{deployed}", run_id=run.id) as tx:
+        _check_watermarks(lake, tx, draft, watermarks)
+        before = registry.champion_version(lake, draft.name, tx.cursor)
+        if before != (champion.version if champion else None):
+            raise Conflict(
+                f"Another champion of {draft.name!r} was deployed meanwhile.", hint="Run it again."
+            )
+        rows = lake.records.rows("models", "name = $name", {"name": draft.name}, cursor=tx.cursor)
+        model = replace(draft, version=1 + max((row["version"] for row in rows), default=0))
+        lake.records.append(tx, "models", [model.to_record()])
+        if model.deployed:
+            registry.record_deployment(lake, tx, model, model.reason, before)
+        _define(lake, tx, task, model)
+        run = replace(run, details={**run.details, "model": model.ref, "deployed": model.deployed})
+        run = _finish(lake, tx, task, model, run)
+    return model, replace(run, snapshot=tx.snapshot)
+
+
+def _keep(
+    lake: Lake, task: _Task, model: Model, source: Source, watermarks: Mapping[str, int]
+) -> tuple[Model, Run]:
+    """Leave the model as it is; note that its inputs have been looked at, and a new trigger."""
+    kept = replace(model, inputs=source.inputs, snapshot=source.snapshot)
+    run = _run(task, kept, watermarks, "noop", "the rows are the same")
+    behind = _moved(lake, source, watermarks)
+    definition = lake.records.definition(model.name)
+    changed = definition is None or definition["definition"] != _definition(task, kept)
+    if not behind and not changed and definition and definition["status"] == "active":
+        return model, run
+    with lake.commit(f"train {model.name}: {run.reason}", run_id=run.id) as tx:
+        _check_watermarks(lake, tx, model, watermarks)
+        _define(lake, tx, task, kept)
+        run = _finish(lake, tx, task, kept, run)
+    return replace(model, trigger=task.training.when), replace(run, snapshot=tx.snapshot)
+
+
+def _moved(lake: Lake, source: Source, watermarks: Mapping[str, int]) -> bool:
+    with lake.pinned() as (cursor, _):
+        return bool(moved(cursor, watermarks, source.inputs, source.snapshot))
+
+
+def _run(task: _Task, model: Model, watermarks: Mapping[str, int], mode: Mode, reason: str) -> Run:
+    return Run(
+        model.name,
+        KIND,
+        mode,
+        reason,
+        inputs={name: (watermarks.get(name), model.snapshot) for name in model.inputs},
+        rows_read=model.rows,
+        details={"model": model.ref},
+    )
+
+
+def _definition(task: _Task, model: Model) -> dict[str, Any]:
+    """Return the definition as JSON will give it back, so that the two can be compared."""
+    record = {**task.training.to_record(), "expanded": task.expanded, "inputs": model.inputs}
+    definition: dict[str, Any] = json.loads(json.dumps(record, default=str))
+    return definition
+
+
+def _define(lake: Lake, tx: Transaction, task: _Task, model: Model) -> None:
+    """Record the definition if it is another one than before, under the version first trained by it."""
+    before = lake.records.definition(model.name, cursor=tx.cursor)
+    definition = _definition(task, model)
+    if before and before["status"] == "active" and before["definition"] == definition:
+        return
+    lake.records.define(tx, KIND, model.name, model.version, task.training.fingerprint, definition)
+
+
+def _finish(lake: Lake, tx: Transaction, task: _Task, model: Model, run: Run) -> Run:
+    run = replace(run, seconds=time.perf_counter() - task.clock)
+    lake.records.append_run(tx, run, task.started)
+    lake.records.set_watermarks(tx, model.name, dict.fromkeys(model.inputs, model.snapshot))
+    return run
+
+
+def _check_watermarks(lake: Lake, tx: Transaction, model: Model, watermarks: Mapping[str, int]) -> None:
+    """Refuse to write over a training that finished meanwhile; `Lake.retry` starts over."""
+    if lake.records.watermarks(model.name, cursor=tx.cursor) != watermarks:
+        raise Conflict(f"{model.name!r} was trained by somebody else meanwhile.", hint="Run it again.")
