@@ -43,7 +43,12 @@ def run(folder: Path) -> Path:
     notebook = nbformat.read(QUICKSTART, as_version=4)
     target = folder / QUICKSTART.name
     try:
-        Narrated(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
+        Narrated(
+            notebook,
+            timeout=600,
+            extra_arguments=["--log-level=ERROR"],
+            resources={"metadata": {"path": str(folder)}},
+        ).execute()
     finally:
         nbformat.write(notebook, target)
     page, _ = HTMLExporter().from_notebook_node(notebook)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +14,11 @@ import pytest
 import workbench
 from workbench.lake import Lake
 from workbench.store import Store
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Before MLflow is imported: no test asks the network for anything.
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +44,16 @@ def store(tmp_path: Path, empty_store: Path) -> Iterator[Store]:
     shutil.copytree(empty_store, tmp_path / "store")
     with workbench.connect(tmp_path / "store") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The executed quickstart: that of `make demo` while it is newer than all code, else a fresh one."""
+    made = ROOT / "build" / "demo" / "quickstart.ipynb"
+    page = made.with_suffix(".html")  # It is written only when every cell has run.
+    code = [ROOT / "notebooks" / "quickstart.ipynb", *(ROOT / "workbench").rglob("*.py")]
+    if page.exists() and page.stat().st_mtime > max(path.stat().st_mtime for path in code):
+        return made
+    folder = tmp_path_factory.mktemp("demo") / "run"
+    subprocess.run([sys.executable, str(ROOT / "scripts" / "demo.py"), str(folder)], check=True)
+    return folder / "quickstart.ipynb"

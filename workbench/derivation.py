@@ -91,26 +91,42 @@ class Run:
 
 
 class Derivation(Protocol):
-    """Anything the store keeps up to date.
-
-    `inputs` are the tables it reads, `output` the table it writes (qualified names), `trigger`
-    the text of its WHEN clause, `fingerprint` the digest of its definition.
-    """
+    """Anything the store keeps up to date."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name, of which there is one in the store."""
+        ...
+
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """Which of the four kinds it is."""
+        ...
+
     @property
-    def version(self) -> int: ...
+    def version(self) -> int:
+        """Counts the definitions of the name."""
+        ...
+
     @property
-    def inputs(self) -> tuple[str, ...]: ...
+    def inputs(self) -> tuple[str, ...]:
+        """The tables it reads, qualified."""
+        ...
+
     @property
-    def output(self) -> str: ...
+    def output(self) -> str:
+        """The table it writes, qualified."""
+        ...
+
     @property
-    def trigger(self) -> str: ...
+    def trigger(self) -> str:
+        """When it is refreshed: the text of its WHEN clause."""
+        ...
+
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """The digest of its definition."""
+        ...
 
     def plan(self, lake: Lake, *, full: bool = False) -> Plan:
         """Say what a refresh would do now; change nothing."""

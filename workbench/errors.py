@@ -1,5 +1,7 @@
 """Every error the store raises, in one tree.
 
+::
+
     WorkbenchError          what went wrong, what to do next, whether a retry can help
     ├── StatementError      a statement that cannot be read: place, what was expected
     ├── NotFound            a name that does not exist: the nearest names

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from workbench import answers
 from workbench.answers import PlanReport
@@ -22,9 +22,6 @@ from workbench.names import Ref, quote_name
 from workbench.train import Model, registry
 from workbench.transform import Query, Transform, define_query, find_transform
 from workbench.transform.refresh import redefine
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
 
 
 class Keeping:
@@ -101,7 +98,8 @@ class Keeping:
             name = self._recorded_name(name)
         sql = (
             "SELECT name, kind, mode, reason, rows_read, rows_written, rows_deleted, seconds, status, error, "
-            f"snapshot_id AS snapshot, started_at FROM lake.mlstore.runs {where} ORDER BY snapshot_id DESC, rowid DESC"
+            f"snapshot_id AS snapshot, started_at FROM lake.mlstore.runs {where} "
+            "ORDER BY snapshot_id DESC, rowid DESC"
         )
         params = {"name": name} if name is not None else None
         return Result(self._lake.run(self._lake.cursor(), sql, params).to_arrow_table(), self._lake.head())
@@ -208,7 +206,9 @@ class Keeping:
         if ref.version is None:
             return None
         if ref.number is None:
-            raise InvalidData(f"{ref.version!r} is not a version of {ref.name!r}.", hint=f"See: history {ref.name}.")
+            raise InvalidData(
+                f"{ref.version!r} is not a version of {ref.name!r}.", hint=f"See: history {ref.name}."
+            )
         table = self._lake.tables.find(ref.name)
         if table is None or table.schema not in ("features", "queries"):
             return ref.number
@@ -277,7 +277,9 @@ class Keeping:
     def _refuse_dependents(self, name: str, qualified: str) -> None:
         found = answers.dependents(self._lake, qualified)
         if found:
-            raise InvalidData(f"{name!r} is read by {', '.join(found)}; nothing was changed.", hint="Drop those first.")
+            raise InvalidData(
+                f"{name!r} is read by {', '.join(found)}; nothing was changed.", hint="Drop those first."
+            )
 
     def _drop_relation(self, table: Any) -> int | None:
         with self._lake.commit(f"drop {table.name}") as tx:
@@ -291,7 +293,9 @@ class Keeping:
     def _drop_binding(self, binding: Binding) -> int | None:
         with self._lake.commit(f"drop {binding.column} ON {binding.table}") as tx:
             self._lake.records.set_status(tx, binding.name, "dropped")
-            rest = [each for each in bindings(self._lake) if each.on == binding.on and each.name != binding.name]
+            rest = [
+                each for each in bindings(self._lake) if each.on == binding.on and each.name != binding.name
+            ]
             show_bindings(self._lake, tx.cursor, binding.on, rest)
             self._lake.run(tx.cursor, f"DROP TABLE lake.{quote_name(binding.output)}")
             self._lake.tables.forget(tx, "predictions", binding.name)

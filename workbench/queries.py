@@ -12,7 +12,18 @@ from workbench.names import Ref
 if TYPE_CHECKING:
     from workbench.lake import Lake
 
-_QUERY_WORDS = {"select", "with", "from", "values", "pivot", "unpivot", "summarize", "describe", "show", "table"}
+_QUERY_WORDS = {
+    "select",
+    "with",
+    "from",
+    "values",
+    "pivot",
+    "unpivot",
+    "summarize",
+    "describe",
+    "show",
+    "table",
+}
 _CATALOG = re.compile(r'"lake"\.')
 
 
@@ -41,7 +52,8 @@ def query_text(query: Any) -> str:
 
     if query.op().find(InMemoryTable):
         raise InvalidData(
-            "The expression reads data that is only in memory.", hint="Load it into a table of the store first."
+            "The expression reads data that is only in memory.",
+            hint="Load it into a table of the store first.",
         )
     return _CATALOG.sub("", str(ibis.to_sql(query, dialect="duckdb")))
 

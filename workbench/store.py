@@ -13,7 +13,7 @@ from workbench import answers
 from workbench.bind import Binding, create_binding, expand_predictions, find_binding, reads_predictions
 from workbench.bind.predictors import resolve
 from workbench.derivation import Run
-from workbench.errors import InvalidData, NotFound, Unsupported
+from workbench.errors import NotFound, Unsupported
 from workbench.export import Artifact, export
 from workbench.ingest import Load, append, load, merge
 from workbench.ingest.sources import to_arrow
@@ -22,10 +22,10 @@ from workbench.lake import Lake, Result, Snapshot
 from workbench.lake.history import snapshot_at
 from workbench.lake.snapshots import changed_tables, read_snapshot
 from workbench.lake.statements import run_sql
-from workbench.names import Ref, literal
+from workbench.names import Ref
 from workbench.queries import is_expression, query_text, source_query
 from workbench.schedule import after_write, check_trigger, refresh
-from workbench.train import Model, Training, registry, train
+from workbench.train import Model, Training, train
 from workbench.transform import Query, Transform, create_transform, define_query, find_transform
 from workbench.transform.fitting import fit
 from workbench.transform.steps import STEPS
@@ -373,7 +373,9 @@ class Store(Keeping):
         """Delete the rows of a table for which the SQL condition `where` holds."""
         found = self._lake.tables.resolve(table)
         result = self.sql(f"DELETE FROM {found.sql} WHERE {where}")
-        return read_snapshot(self._lake, result.snapshot if result.snapshot is not None else self._lake.head())
+        return read_snapshot(
+            self._lake, result.snapshot if result.snapshot is not None else self._lake.head()
+        )
 
     def export(
         self,
@@ -527,7 +529,11 @@ class Store(Keeping):
     def _follow_model(self, name: str) -> None:
         """Predict anew what is bound to a model whose champion may have changed."""
         for each in self._on_write():
-            if isinstance(each, Binding) and each.model.partition("@")[0] == name and each.trigger == "on write":
+            if (
+                isinstance(each, Binding)
+                and each.model.partition("@")[0] == name
+                and each.trigger == "on write"
+            ):
                 each.refresh(self._lake)
                 after_write(self._lake, self._on_write(), [each.output])
 

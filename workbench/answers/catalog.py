@@ -33,9 +33,7 @@ def dependents(lake: Lake, name: str) -> list[str]:
     ]
     if name.startswith("model."):
         model = name.removeprefix("model.")
-        found += [
-            f"binding {each.name}" for each in bindings(lake) if each.model.partition("@")[0] == model
-        ]
+        found += [f"binding {each.name}" for each in bindings(lake) if each.model.partition("@")[0] == model]
     return found
 
 

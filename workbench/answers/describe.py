@@ -48,7 +48,9 @@ def _describe_relation(lake: Lake, table: TableInfo, version: int | None) -> Des
     tables: dict[str, Result] = {}
     row = execute(lake.cursor(), f"SELECT count(*) FROM lake.{table.sql}").fetchone()
     facts["rows"] = row[0] if row else 0
-    facts["key"] = ", ".join(table.key) + (" (filled by the store)" if table.auto else "") if table.key else "none"
+    facts["key"] = (
+        ", ".join(table.key) + (" (filled by the store)" if table.auto else "") if table.key else "none"
+    )
     changed = changed_tables(lake.cursor(), -1, lake.head()).get(table.qualified)
     if changed is not None:
         facts["last changed"] = f"snapshot {changed}"
@@ -83,8 +85,9 @@ def _add_transform(
     where = {"name": transform.name, "version": transform.version}
     tables["Runs"] = _select(
         lake,
-        "SELECT mode, reason, rows_read, rows_written, rows_deleted, seconds, status, error, snapshot_id AS snapshot "
-        "FROM lake.mlstore.runs WHERE name = $name AND kind = 'transform' ORDER BY snapshot DESC LIMIT 10",
+        "SELECT mode, reason, rows_read, rows_written, rows_deleted, seconds, status, error, "
+        "snapshot_id AS snapshot FROM lake.mlstore.runs WHERE name = $name AND kind = 'transform' "
+        "ORDER BY snapshot DESC LIMIT 10",
         {"name": transform.name},
     )
     fitted = _select(
@@ -113,8 +116,8 @@ def _describe_binding(lake: Lake, binding: Binding) -> Description:
     }
     runs = _select(
         lake,
-        "SELECT mode, reason, rows_read, rows_written, rows_deleted, seconds, status, error, snapshot_id AS snapshot "
-        "FROM lake.mlstore.runs WHERE name = $name ORDER BY snapshot DESC LIMIT 10",
+        "SELECT mode, reason, rows_read, rows_written, rows_deleted, seconds, status, error, "
+        "snapshot_id AS snapshot FROM lake.mlstore.runs WHERE name = $name ORDER BY snapshot DESC LIMIT 10",
         {"name": binding.name},
     )
     return Description(binding.column, "binding", facts, {"Runs": runs})

@@ -122,7 +122,12 @@ def _train(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
     reads = _rows(lake, source_tables(str(arguments["query"])))
     bound = tuple(each for each in dependents(lake, f"model.{arguments['name']}"))
     algorithm = arguments.get("model", "auto")
-    return PlanReport("train", f"trains {arguments['name']} with {algorithm} and deploys it if the gate says so", reads, bound)
+    return PlanReport(
+        "train",
+        f"trains {arguments['name']} with {algorithm} and deploys it if the gate says so",
+        reads,
+        bound,
+    )
 
 
 def _bind(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
@@ -137,7 +142,9 @@ def _refresh(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
     if name is not None and name not in {each.name for each in known}:
         raise NotFound.named("derivation", str(name), [each.name for each in known])
     wanted = upstream(known, name) if name else {each.name for each in known}
-    plans = {each.name: each.plan(lake, full=bool(arguments.get("full"))) for each in known if each.name in wanted}
+    plans = {
+        each.name: each.plan(lake, full=bool(arguments.get("full"))) for each in known if each.name in wanted
+    }
     said = "; ".join(f"{each}: {plan.mode}, {plan.reason}" for each, plan in plans.items())
     reads = tuple(table for each in known if each.name in wanted for table in each.inputs)
     return PlanReport("refresh", said or "nothing to refresh", _rows(lake, tuple(dict.fromkeys(reads))))
@@ -150,11 +157,15 @@ def _drop(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
 def _undo(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
     table = lake.tables.find(str(arguments["name"]))
     after = _after(lake, table.qualified) if table else ()
-    return PlanReport("undo", f"brings {arguments['name']} back to @{arguments['to']}, as a new snapshot", (), after)
+    return PlanReport(
+        "undo", f"brings {arguments['name']} back to @{arguments['to']}, as a new snapshot", (), after
+    )
 
 
 def _export(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
-    return PlanReport("export", f"writes {arguments['to']} as {arguments['format']}; changes nothing in the store")
+    return PlanReport(
+        "export", f"writes {arguments['to']} as {arguments['format']}; changes nothing in the store"
+    )
 
 
 _PLANNERS = {

@@ -23,7 +23,10 @@ def stale(lake: Lake, name: str | None = None) -> Result:
     import pyarrow as pa
 
     clock = time.perf_counter()
-    known: list[Derivation] = [*derivations(lake), *(registry.get(lake, each) for each in registry.names(lake))]
+    known: list[Derivation] = [
+        *derivations(lake),
+        *(registry.get(lake, each) for each in registry.names(lake)),
+    ]
     rows = []
     for each in known:
         if name is not None and name not in _names(each):
@@ -38,7 +41,10 @@ def stale(lake: Lake, name: str | None = None) -> Result:
     kinds = [pa.string(), pa.string(), pa.string(), pa.string(), pa.int64()]
     titles = ["name", "kind", "why", "trigger", "since"]
     table = pa.table(
-        {title: pa.array(list(values), kind) for title, values, kind in zip(titles, columns, kinds, strict=True)}
+        {
+            title: pa.array(list(values), kind)
+            for title, values, kind in zip(titles, columns, kinds, strict=True)
+        }
     )
     return Result(table, lake.head(), time.perf_counter() - clock)
 
@@ -51,14 +57,16 @@ def _names(each: Derivation) -> tuple[str, ...]:
 def _skewed(lake: Lake) -> list[tuple[str, str, str, str, int | None]]:
     """Find bindings whose table was defined anew after their model was trained on it."""
     versions = {f"features.{each.name}": each.version for each in transforms(lake)}
-    found = []
+    found: list[tuple[str, str, str, str, int | None]] = []
     for each in bindings(lake):
         if ":" in each.model or each.on not in versions:
             continue
         model = registry.get(lake, each.model)
         trained = model.input_versions.get(each.on)
         if trained is not None and trained != versions[each.on]:
-            why = f"{model.ref} was trained on version {trained} of {each.on}, which is now {versions[each.on]}"
+            why = (
+                f"{model.ref} was trained on version {trained} of {each.on}, which is now {versions[each.on]}"
+            )
             found.append((each.name, "binding", why, each.trigger, None))
     return found
 

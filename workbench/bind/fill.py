@@ -52,7 +52,9 @@ def predict_rows(
         for batch in rows:
             predicted = _guarded(predictor, batch, binding)
             columns = [batch.column(column) for column in binding.key]
-            columns += [predicted.column(name).combine_chunks() for name in ("value", "score", "status", "error")]
+            columns += [
+                predicted.column(name).combine_chunks() for name in ("value", "score", "status", "error")
+            ]
             yield pa.RecordBatch.from_arrays([*columns, batch.column("input_hash")], schema=schema)
             advance(batch.num_rows)
 
@@ -95,5 +97,3 @@ def _guarded(predictor: Predictor, batch: pa.RecordBatch, binding: Binding) -> p
             "error": pa.nulls(count, pa.string()),
         }
     )
-
-

@@ -55,7 +55,9 @@ def _expand_call(lake: Lake, call: FunctionCall) -> str:
         )
     ref = call.arguments[0].strip().strip("'\"")
     if ":" in ref:
-        raise Unsupported(f"{name}() asks models of the store, not {ref!r}.", hint="Bind it to a column instead.")
+        raise Unsupported(
+            f"{name}() asks models of the store, not {ref!r}.", hint="Bind it to a column instead."
+        )
     predictor = resolve(lake, ref)
     function = _register(lake, predictor, name)
     return f"{function}({_struct(predictor, call.arguments[1:], name)})"

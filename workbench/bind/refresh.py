@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.bind.definition import KIND, Binding
 from workbench.bind.fill import predict_rows
@@ -55,7 +55,9 @@ def create_binding(lake: Lake, draft: Binding) -> Binding:
     predictor = _resolve(lake, draft, table)
     _check_inputs(draft, table, predictor)
     draft = replace(draft, on=table.qualified, key=table.key)
-    draft = replace(draft, fingerprint=fingerprint(KIND, draft.on, draft.model, draft.columns, draft.on_error))
+    draft = replace(
+        draft, fingerprint=fingerprint(KIND, draft.on, draft.model, draft.columns, draft.on_error)
+    )
     previous = lake.records.definition(draft.name)
     if previous and previous["status"] != "dropped":
         known = Binding.from_record(previous)
@@ -184,7 +186,13 @@ def _gone(binding: Binding, table: TableInfo) -> str:
 
 
 def _write(
-    lake: Lake, tx: Transaction, binding: Binding, table: TableInfo, predictor: Predictor, work: _Work, run: Run
+    lake: Lake,
+    tx: Transaction,
+    binding: Binding,
+    table: TableInfo,
+    predictor: Predictor,
+    work: _Work,
+    run: Run,
 ) -> Run:
     side, key = f"lake.{quote_name(binding.output)}", quote_all(binding.key)
     if binding.on_error == "keep":
@@ -257,7 +265,9 @@ def _show(lake: Lake, cursor: Cursor, binding: Binding) -> None:
 
 def _check_table(draft: Binding, table: TableInfo) -> None:
     if table.schema not in ("main", "features"):
-        raise Unsupported(f"A model cannot be bound to the {table.kind} {table.name!r}.", hint="Bind it to a table.")
+        raise Unsupported(
+            f"A model cannot be bound to the {table.kind} {table.name!r}.", hint="Bind it to a table."
+        )
     if not table.key:
         raise Unsupported(
             f"{table.name!r} has no key, so predictions cannot be kept beside its rows.",
@@ -308,7 +318,7 @@ def _lineage_rows(binding: Binding, predictor: Predictor) -> list[dict[str, obje
     ]
 
 
-def _last_run(lake: Lake, binding: Binding) -> dict[str, object] | None:
+def _last_run(lake: Lake, binding: Binding) -> dict[str, Any] | None:
     rows = lake.records.rows(
         "runs",
         "name = $name AND kind = 'binding' AND status = 'ok'",
@@ -332,4 +342,3 @@ def _record_failure(
     )
     with lake.commit(f"predict {binding.column} ON {binding.table} failed", run_id=run.id) as tx:
         lake.records.append_run(tx, run, started)
-

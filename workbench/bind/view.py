@@ -44,5 +44,3 @@ def show_bindings(lake: Lake, cursor: Cursor, on: str, bound: list[Binding]) -> 
 def endings() -> list[str]:
     """List what is put behind the bound column's name for each of its columns in the view."""
     return ["", *(f"_{suffix}" for suffix in SUFFIXES.values())]
-
-

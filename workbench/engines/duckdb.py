@@ -134,7 +134,10 @@ def _statements(sql: str) -> list[duckdb.Statement]:
 
 
 def execute(
-    cursor: Cursor, sql: str, params: Mapping[str, Any] | Sequence[Any] | None = None, known: Iterable[str] = ()
+    cursor: Cursor,
+    sql: str,
+    params: Mapping[str, Any] | Sequence[Any] | None = None,
+    known: Iterable[str] = (),
 ) -> Cursor:
     """Run `sql` on `cursor`, with DuckDB's errors translated; `known` names are for suggestions."""
     try:

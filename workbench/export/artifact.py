@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -105,7 +104,9 @@ def _options(file_format: str) -> str:
     if file_format in FORMATS:
         return FORMATS[file_format]
     if file_format in _PLANNED:
-        raise Unsupported(f"The format {file_format} is not there yet.", hint=f"There is: {', '.join(FORMATS)}.")
+        raise Unsupported(
+            f"The format {file_format} is not there yet.", hint=f"There is: {', '.join(FORMATS)}."
+        )
     raise NotFound.named("format", file_format, (*FORMATS, *_PLANNED))
 
 
@@ -126,7 +127,7 @@ def _copy(
         row = execute(
             cursor, f"COPY (SELECT {columns} FROM ({query}\n)) TO {literal(str(part))} ({options})"
         ).fetchone()
-        os.replace(part, path)
+        part.replace(path)
     finally:
         with suppress(FileNotFoundError):
             part.unlink()

@@ -70,8 +70,7 @@ def load(lake: Lake, request: Load) -> Run:
     if before is not None:
         return replace(before, seconds=time.perf_counter() - clock)
     with step(f"Loading {request.table}"):
-        run = lake.retry(lambda: _stage_and_write(lake, request, digest, started, clock))
-    return run
+        return lake.retry(lambda: _stage_and_write(lake, request, digest, started, clock))
 
 
 def append(lake: Lake, table: str, rows: object) -> Run:
@@ -92,14 +91,15 @@ def _check_target(lake: Lake, request: Load, known: TableInfo | None) -> None:
         other = lake.tables.find(request.table)
         if other is not None:
             raise InvalidData(
-                f"{request.table!r} is the name of a {other.kind} already.", hint="Give the table another name."
+                f"{request.table!r} is the name of a {other.kind} already.",
+                hint="Give the table another name.",
             )
         return
     wanted = _key_columns(request.key)
     if request.key is not None and wanted != known.key:
-        has = f"({', '.join(known.key)})" if known.key else "no key"
+        has = f"the key ({', '.join(known.key)})" if known.key else "no key"
         raise InvalidData(
-            f"The table {known.name!r} has {'the key ' if known.key else ''}{has}, not ({', '.join(wanted)}).",
+            f"The table {known.name!r} has {has}, not the key ({', '.join(wanted)}).",
             hint="Leave KEY out, or load it under another name.",
         )
     if request.mode == "merge" and not known.key:
@@ -126,7 +126,7 @@ def _loaded_before(lake: Lake, request: Load, digest: Mapping[str, str]) -> Run 
     for row in reversed(known):
         details = row["details"] or {}
         if details.get("files") == dict(digest) and row["snapshot_id"] > born:
-            reason = f"these files were loaded before, in snapshot {row['snapshot_id']}; MODE replace reads them again"
+            reason = f"loaded before, in snapshot {row['snapshot_id']}; MODE replace reads the files again"
             return Run(request.table, "load", mode="noop", reason=reason, snapshot=row["snapshot_id"])
     return None
 
@@ -237,8 +237,8 @@ def _complete(cursor: Cursor, table: TableInfo, staged: list[str], mode: str) ->
             parts.append(f"{kept} AS {quote(column)}")
     execute(
         cursor,
-        f"CREATE OR REPLACE TEMP TABLE mlstore_complete AS SELECT {', '.join(parts)} FROM temp.{_STAGED} AS s "
-        f"LEFT JOIN lake.{table.sql} AS t USING ({quote_all(table.key)})",
+        f"CREATE OR REPLACE TEMP TABLE mlstore_complete AS SELECT {', '.join(parts)} "
+        f"FROM temp.{_STAGED} AS s LEFT JOIN lake.{table.sql} AS t USING ({quote_all(table.key)})",
     )
     execute(cursor, f"DROP TABLE temp.{_STAGED}")
     execute(cursor, f"ALTER TABLE temp.mlstore_complete RENAME TO {_STAGED}")

@@ -87,7 +87,8 @@ def paths(source: object) -> list[Path]:
     """List the local files that a path or glob names; empty for anything else."""
     if not isinstance(source, str | Path) or "://" in str(source):
         return []
-    return [Path(each) for each in sorted(glob.glob(str(Path(source).expanduser()), recursive=True))]
+    found = glob.glob(str(Path(source).expanduser()), recursive=True)  # noqa: PTH207 (may be absolute)
+    return [Path(each) for each in sorted(found)]
 
 
 def digest(files: list[Path]) -> dict[str, str]:
@@ -102,7 +103,7 @@ def digest(files: list[Path]) -> dict[str, str]:
 @contextmanager
 def _files(cursor: Cursor, source: str, file_format: str | None, options: Mapping[str, Any]) -> Iterator[str]:
     if "://" in source:
-        if source.split("://")[0] in ("http", "https", "s3", "gs", "gcs", "r2"):
+        if source.split("://", maxsplit=1)[0] in ("http", "https", "s3", "gs", "gcs", "r2"):
             load_extension(cursor, "httpfs")
         yield _reader(cursor, [source], file_format or _ending(source), options)
         return
@@ -124,7 +125,9 @@ def broken_rows(cursor: Cursor, source: str, options: Mapping[str, Any]) -> list
         try:
             execute(cursor, f"SELECT count(*) FROM (SELECT COLUMNS(*) FROM {reader})").fetchone()
             rows = execute(
-                cursor, "SELECT line, any_value(csv_line), min(error_message) FROM temp.reject_errors GROUP BY line ORDER BY line LIMIT 3"
+                cursor,
+                "SELECT line, any_value(csv_line), min(error_message) FROM temp.reject_errors "
+                "GROUP BY line ORDER BY line LIMIT 3",
             ).fetchall()
         except InvalidData:
             return []
@@ -189,7 +192,9 @@ def _arrow_files(cursor: Cursor, files: list[str]) -> str:
 
 def _option(name: str) -> str:
     if not re.fullmatch(r"[a-z_]+", name):
-        raise InvalidData(f"{name!r} is not the name of a reader's option.", hint="As in OPTIONS {nullstr: 'NA'}.")
+        raise InvalidData(
+            f"{name!r} is not the name of a reader's option.", hint="As in OPTIONS {nullstr: 'NA'}."
+        )
     return name
 
 

@@ -59,7 +59,9 @@ def read_changes(lake: Lake, table: TableInfo, a: int, b: int) -> ChangeSet:
         ]
         columns, key = quote_all(both), quote_all(table.key)
         differ = " OR ".join(
-            f"o.{quote(column)} IS DISTINCT FROM n.{quote(column)}" for column in both if column not in table.key
+            f"o.{quote(column)} IS DISTINCT FROM n.{quote(column)}"
+            for column in both
+            if column not in table.key
         )
         # Only rows written since `a` can be new or different: DuckLake keeps that per row.
         fresh = f"SELECT {columns} FROM lake.{table.sql} AT (VERSION => {b}) WHERE snapshot_id > {a}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
 
@@ -58,10 +57,9 @@ def prepare(folder: Path) -> bool:
 def _make(folder: Path) -> None:
     try:
         (folder / DATA).mkdir(parents=True, exist_ok=True)
+        (folder / LOCK).open("a").close()
     except OSError as error:
         raise _read_only(folder) from error
-    if not os.access(folder, os.W_OK) or not os.access(folder / DATA, os.W_OK):
-        raise _read_only(folder)
 
 
 def _check_catalog(folder: Path) -> None:
@@ -74,15 +72,16 @@ def _check_catalog(folder: Path) -> None:
         finally:
             connection.close()
     except sqlite3.DatabaseError as error:
-        if not os.access(folder, os.W_OK):
-            raise _read_only(folder) from error
         raise StoreCorrupt(
-            f"{path} is damaged: {error}.", hint="Restore the folder from a backup; its Parquet files are in data/."
+            f"{path} is damaged: {error}.",
+            hint="Restore the folder from a backup; its Parquet files are in data/.",
         ) from error
     if tables and "ducklake_snapshot" not in tables:
         raise StoreCorrupt(f"{folder} is not a store: {CATALOG} is another program's database.")
-    if not os.access(path, os.W_OK):
-        raise _read_only(folder)
+    try:
+        path.open("r+b").close()
+    except OSError as error:
+        raise _read_only(folder) from error
 
 
 def _read_only(folder: Path) -> StoreCorrupt:

@@ -11,7 +11,13 @@ from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import InvalidData, NotFound, Unsupported
 from workbench.lake import write
 from workbench.lake.result import Result
-from workbench.lake.snapshots import Snapshot, changes_by_snapshot, count_changes_query, read_snapshot, table_born
+from workbench.lake.snapshots import (
+    Snapshot,
+    changes_by_snapshot,
+    count_changes_query,
+    read_snapshot,
+    table_born,
+)
 from workbench.lake.tables import TableInfo
 from workbench.names import literal, quote, quote_all
 
@@ -51,9 +57,10 @@ def store_history(lake: Lake) -> Result:
     with lake.pinned() as (cursor, head):
         rows = execute(
             cursor,
-            f"SELECT snapshot_id AS snapshot, snapshot_time::TIMESTAMPTZ AS time, author, commit_message AS message "
-            f"FROM {_META}.ducklake_snapshot JOIN {_META}.ducklake_snapshot_changes USING (snapshot_id) "
-            "ORDER BY snapshot DESC",
+            "SELECT snapshot_id AS snapshot, snapshot_time::TIMESTAMPTZ AS time, author, "
+            f"commit_message AS message FROM {_META}.ducklake_snapshot "
+            f"JOIN {_META}.ducklake_snapshot_changes "
+            "USING (snapshot_id) ORDER BY snapshot DESC",
         ).to_arrow_table()
         changed = changes_by_snapshot(cursor, -1, head)
     import pyarrow as pa
@@ -81,7 +88,8 @@ def table_history(lake: Lake, table: TableInfo) -> Result:
             "SELECT snapshot, s.snapshot_time::TIMESTAMPTZ AS time, c.author, c.commit_message AS message, "
             "inserts, updates, deletes, json_extract_string(c.commit_extra_info, '$.run') AS run "
             f"FROM ({counts}) AS n JOIN {_META}.ducklake_snapshot AS s ON s.snapshot_id = n.snapshot "
-            f"JOIN {_META}.ducklake_snapshot_changes AS c ON c.snapshot_id = n.snapshot ORDER BY snapshot DESC",
+            f"JOIN {_META}.ducklake_snapshot_changes AS c ON c.snapshot_id = n.snapshot "
+            "ORDER BY snapshot DESC",
         ).to_arrow_table()
     return Result(rows, head, time.perf_counter() - clock)
 
@@ -106,7 +114,10 @@ def diff(lake: Lake, table: TableInfo, a: int, b: int) -> Result:
         rows = lake.run(cursor, _diff_query(table, shared, *sides)).to_arrow_table()
         counts = _count_diff(rows)
     message = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-    only = [name for name in columns[1] if name not in columns[0]], [n for n in columns[0] if n not in columns[1]]
+    only = (
+        [name for name in columns[1] if name not in columns[0]],
+        [n for n in columns[0] if n not in columns[1]],
+    )
     for names, what in zip(only, ("new", "gone"), strict=True):
         if names:
             message += f"; {what} {'column' if len(names) == 1 else 'columns'} {', '.join(names)}"
@@ -148,9 +159,13 @@ def _diff_query(table: TableInfo, shared: list[str], old: str, new: str) -> str:
         for column in rest
     )
     match = " AND ".join(f"o.{quote(column)} = n.{quote(column)}" for column in table.key)
-    keys = ", ".join(f"coalesce(n.{quote(column)}, o.{quote(column)}) AS {quote(column)}" for column in table.key)
+    keys = ", ".join(
+        f"coalesce(n.{quote(column)}, o.{quote(column)}) AS {quote(column)}" for column in table.key
+    )
     first = quote(table.key[0])
-    state = f"CASE WHEN o.{first} IS NULL THEN 'added' WHEN n.{first} IS NULL THEN 'removed' ELSE 'changed' END"
+    state = (
+        f"CASE WHEN o.{first} IS NULL THEN 'added' WHEN n.{first} IS NULL THEN 'removed' ELSE 'changed' END"
+    )
     which = f"list_filter([{changed}], lambda name: name IS NOT NULL)" if changed else "[]::VARCHAR[]"
     return (
         f"SELECT {state} AS change, {keys}, CASE WHEN o.{first} IS NOT NULL AND n.{first} IS NOT NULL "
@@ -182,7 +197,9 @@ def undo_table(lake: Lake, table: TableInfo | None, name: str, to: int) -> Snaps
         If the table is not one of the user's own.
     """
     if table is not None and table.schema != "main":
-        raise Unsupported(f"The {table.kind} {table.name!r} is not undone by itself.", hint="Undo what it reads.")
+        raise Unsupported(
+            f"The {table.kind} {table.name!r} is not undone by itself.", hint="Undo what it reads."
+        )
     cursor = lake.new_cursor()
     try:
         with lake.pinned(cursor):

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 SourceTables = Callable[[str], Iterable[str]]
 
 
-def base_tables(lake: Lake, names: Iterable[str], source_tables: SourceTables, cursor: Cursor) -> tuple[str, ...]:
+def base_tables(
+    lake: Lake, names: Iterable[str], source_tables: SourceTables, cursor: Cursor
+) -> tuple[str, ...]:
     """Resolve relation names to the tables under them, going through views; qualified, in order.
 
     Raises

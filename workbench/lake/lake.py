@@ -124,7 +124,9 @@ class Lake:
             cursor = self._local.cursor = self.new_cursor()
         return cursor
 
-    def run(self, cursor: Cursor, sql: str, params: Mapping[str, Any] | Sequence[Any] | None = None) -> Cursor:
+    def run(
+        self, cursor: Cursor, sql: str, params: Mapping[str, Any] | Sequence[Any] | None = None
+    ) -> Cursor:
         """Run a statement; a mistake in it is reported with the names that exist."""
         try:
             return cursor.execute(sql, params) if params else cursor.execute(sql)
@@ -140,10 +142,9 @@ class Lake:
         with self._functions_lock:
             if name in self._functions:
                 return
-            # DuckDB evaluates annotations to guess types; a lambda has none.
-            self._connection.create_function(
-                name, lambda *arrays: compute(*arrays), None, kind, type="arrow", null_handling="special"
-            )
+            # DuckDB evaluates annotations to guess types; a lambda has none. Its stubs know enums only.
+            create: Any = self._connection.create_function
+            create(name, lambda *arrays: compute(*arrays), None, kind, type="arrow", null_handling="special")  # noqa: PLW0108
             self._functions.add(name)
 
     def ibis(self) -> Backend:
@@ -217,7 +218,9 @@ class Lake:
     # -- writing ---------------------------------------------------------------------------------
 
     @contextmanager
-    def commit(self, message: str, *, run_id: str | None = None, cursor: Cursor | None = None) -> Iterator[Transaction]:
+    def commit(
+        self, message: str, *, run_id: str | None = None, cursor: Cursor | None = None
+    ) -> Iterator[Transaction]:
         """Do everything inside the block as one transaction, which makes one snapshot.
 
         The store's writer lock is held meanwhile, so compute before and only write inside. Keys of
@@ -263,7 +266,7 @@ class Lake:
             except Conflict:
                 if attempt == RETRIES - 1:
                     raise
-                time.sleep(random.uniform(0, 0.05 * 2**attempt))
+                time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 (jitter)
         raise AssertionError("unreachable")
 
 
@@ -308,16 +311,16 @@ def _initialise(connection: Cursor) -> None:
     tables that came with the same version then seem not to exist (duckdb/ducklake issue 955). So
     each record table gets a first row in the very commit that makes it.
     """
-    connection.execute(
-        f"CALL lake.set_option('data_inlining_row_limit', {_SYSTEM_INLINED_ROWS})"
-    )
+    connection.execute(f"CALL lake.set_option('data_inlining_row_limit', {_SYSTEM_INLINED_ROWS})")
     connection.execute("BEGIN")
     for schema in SCHEMAS:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS lake.{schema}")
     for statement in create_statements():
         connection.execute(statement)
     for table in SPEC:
-        connection.execute(f"INSERT INTO lake.mlstore.{table} VALUES ({', '.join('NULL' for _ in SPEC[table])})")
+        connection.execute(
+            f"INSERT INTO lake.mlstore.{table} VALUES ({', '.join('NULL' for _ in SPEC[table])})"
+        )
     connection.execute("CALL lake.set_commit_message(?, 'make the store')", [_author()])
     connection.execute("COMMIT")
     connection.execute("BEGIN")

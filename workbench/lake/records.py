@@ -115,7 +115,9 @@ class Records:
         if not rows:
             return
         values = [
-            [_encode(row.get(column), kind) for column, kind in spec.items()] for row in rows if _known(row, table)
+            [_encode(row.get(column), kind) for column, kind in spec.items()]
+            for row in rows
+            if _known(row, table)
         ]
         marks = ", ".join("?" for _ in spec)
         places = ", ".join(f"({marks})" for _ in values)
@@ -143,7 +145,10 @@ class Records:
             params,
         ).fetchall()
         return [
-            {column: _decode(value, spec.get(column, "BIGINT")) for column, value in zip((*spec, "snapshot_id"), row)}
+            {
+                column: _decode(value, spec.get(column, "BIGINT"))
+                for column, value in zip((*spec, "snapshot_id"), row, strict=True)
+            }
             for row in found
         ]
 
@@ -192,9 +197,7 @@ class Records:
         """Mark a name as active, paused or dropped, as part of the commit `tx`."""
         row = self.definition(name, cursor=tx.cursor)
         if row is not None:
-            self._define(
-                tx, row["kind"], name, row["version"], row["fingerprint"], row["definition"], status
-            )
+            self._define(tx, row["kind"], name, row["version"], row["fingerprint"], row["definition"], status)
 
     def _define(
         self,
@@ -253,7 +256,9 @@ def create_statements() -> list[str]:
     """Return the statements that make the record tables in a new lake."""
     return [
         f"CREATE TABLE lake.mlstore.{quote(table)} ("
-        + ", ".join(f"{quote(column)} {'VARCHAR' if kind == 'JSON' else kind}" for column, kind in spec.items())
+        + ", ".join(
+            f"{quote(column)} {'VARCHAR' if kind == 'JSON' else kind}" for column, kind in spec.items()
+        )
         + ")"
         for table, spec in SPEC.items()
     ]

@@ -46,7 +46,8 @@ class Result:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows as dictionaries; for small answers."""
-        return self.table.to_pylist()
+        rows: list[dict[str, Any]] = self.table.to_pylist()
+        return rows
 
     def to_arrow(self) -> pa.Table:
         """Return the rows as a pyarrow.Table, without a copy."""
@@ -54,7 +55,8 @@ class Result:
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the rows as a pandas.DataFrame."""
-        return self.table.to_pandas()
+        frame: pd.DataFrame = self.table.to_pandas()
+        return frame
 
     def to_polars(self) -> pl.DataFrame:
         """Return the rows as a polars.DataFrame.

@@ -34,8 +34,9 @@ def read_snapshot(lake: Lake, snapshot: int) -> Snapshot:
     """Return a snapshot by its id."""
     row = execute(
         lake.cursor(),
-        f"SELECT snapshot_id, snapshot_time::TIMESTAMPTZ, author, commit_message FROM {_META}.ducklake_snapshot "
-        f"JOIN {_META}.ducklake_snapshot_changes USING (snapshot_id) WHERE snapshot_id = ?",
+        "SELECT snapshot_id, snapshot_time::TIMESTAMPTZ, author, commit_message "
+        f"FROM {_META}.ducklake_snapshot JOIN {_META}.ducklake_snapshot_changes "
+        "USING (snapshot_id) WHERE snapshot_id = ?",
         [snapshot],
     ).fetchone()
     assert row is not None
@@ -55,7 +56,9 @@ def changes_by_snapshot(cursor: Cursor, after: int, until: int) -> dict[int, lis
     ).fetchall()
     ids = _table_ids(cursor) if rows else {}
     return {
-        int(snapshot): list(dict.fromkeys(name for entry in _entries(changes or "") if "." in (name := ids.get(entry, entry))))
+        int(snapshot): list(
+            dict.fromkeys(name for entry in _entries(changes or "") if "." in (name := ids.get(entry, entry)))
+        )
         for snapshot, changes in rows
     }
 
@@ -119,7 +122,8 @@ def count_changes_query(table: TableInfo, first: int, last: int) -> str:
     return (
         "SELECT snapshot, count(*) FILTER (after AND NOT before) AS inserts, "
         "count(*) FILTER (after AND before) AS updates, count(*) FILTER (before AND NOT after) AS deletes "
-        "FROM (SELECT snapshot_id AS snapshot, bool_or(change_type IN ('insert', 'update_postimage')) AS after, "
+        "FROM (SELECT snapshot_id AS snapshot, "
+        "bool_or(change_type IN ('insert', 'update_postimage')) AS after, "
         f"bool_or(change_type IN ('delete', 'update_preimage')) AS before FROM {feed} "
         f"GROUP BY snapshot_id, {quote_all(table.key)}) GROUP BY snapshot"
     )

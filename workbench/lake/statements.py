@@ -128,7 +128,8 @@ def _keep_house(lake: Lake, tx: Transaction, sql: str) -> None:
         gone = [name for name in row["definition"].get("inputs", []) if name not in present]
         if gone:
             raise InvalidData(
-                f"{gone[0].rpartition('.')[2]!r} is read by the {row['kind']} {row['name']!r}; nothing was changed.",
+                f"{gone[0].rpartition('.')[2]!r} is read by the {row['kind']} {row['name']!r}; "
+                "nothing was changed.",
                 hint=f"Drop {row['name']} first.",
             )
     names = [table.name for table in tables if table.schema in ("main", "queries", "features")]

@@ -114,7 +114,9 @@ class Tables:
             raise NotFound.named("table", name, self.names(cursor))
         return found
 
-    def declare(self, tx: Transaction, schema: str, name: str, key: tuple[str, ...], *, auto: bool = False) -> None:
+    def declare(
+        self, tx: Transaction, schema: str, name: str, key: tuple[str, ...], *, auto: bool = False
+    ) -> None:
         """Record the key of a table, as part of the commit `tx`; an earlier record is replaced."""
         self.forget(tx, schema, name)
         row = {"schema": schema, "name": name, "key": list(key), "auto": auto, "next_id": 1}

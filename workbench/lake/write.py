@@ -60,7 +60,9 @@ def _stored(kind: str) -> str:
     return kind
 
 
-def stage(cursor: Cursor, name: str, query: str, params: Mapping[str, object] | None = None) -> dict[str, str]:
+def stage(
+    cursor: Cursor, name: str, query: str, params: Mapping[str, object] | None = None
+) -> dict[str, str]:
     """Compute a query into the temporary table `name`, in types the lake can store.
 
     Returns
@@ -76,7 +78,9 @@ def stage(cursor: Cursor, name: str, query: str, params: Mapping[str, object] | 
         execute(cursor, f"DROP TABLE IF EXISTS temp.{quote(name)}")
         execute(cursor, f"ALTER TABLE temp.{quote(raw)} RENAME TO {quote(name)}")
         return columns
-    casts = ", ".join(f"CAST({quote(column)} AS {kind}) AS {quote(column)}" for column, kind in columns.items())
+    casts = ", ".join(
+        f"CAST({quote(column)} AS {kind}) AS {quote(column)}" for column, kind in columns.items()
+    )
     execute(cursor, f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS SELECT {casts} FROM temp.{quote(raw)}")
     execute(cursor, f"DROP TABLE temp.{quote(raw)}")
     return columns
@@ -102,7 +106,9 @@ def compare(
     target, source = f"lake.{table.sql}", f"temp.{quote(staged)}"
     columns, keys = list(table.columns), quote_all(list(key))
     rest = [column for column in columns if column not in key]
-    differ = " OR ".join(f"s.{quote(column)} IS DISTINCT FROM t.{quote(column)}" for column in rest) or "false"
+    differ = (
+        " OR ".join(f"s.{quote(column)} IS DISTINCT FROM t.{quote(column)}" for column in rest) or "false"
+    )
     fresh, gone = f"{staged}_fresh", f"{staged}_gone"
     execute(
         cursor,
@@ -115,12 +121,14 @@ def compare(
     changed = f"SELECT {keys} FROM temp.{quote(fresh)} WHERE __existed"
     execute(
         cursor,
-        f"CREATE OR REPLACE TEMP TABLE {quote(gone)} AS {changed}" + (f" UNION ALL {missing}" if replace else ""),
+        f"CREATE OR REPLACE TEMP TABLE {quote(gone)} AS {changed}"
+        + (f" UNION ALL {missing}" if replace else ""),
     )
     counts = execute(
         cursor,
         f"SELECT (SELECT count(*) FROM temp.{quote(fresh)} WHERE NOT __existed), "
-        f"(SELECT count(*) FROM temp.{quote(fresh)} WHERE __existed), (SELECT count(*) FROM temp.{quote(gone)})",
+        f"(SELECT count(*) FROM temp.{quote(fresh)} WHERE __existed), "
+        f"(SELECT count(*) FROM temp.{quote(gone)})",
     ).fetchone()
     assert counts is not None
     return Delta(fresh, gone, counts[0], counts[1], counts[2] - counts[1])

@@ -60,7 +60,7 @@ class Undo(Statement):
     verb: ClassVar[str] = "undo"
     example: ClassVar[str] = "undo flights TO @17"
 
-    name: str = head("name", "The table.", wants="table")
+    name: str = head("name", "The table.", wants="table", shown="TABLE")
     to: int | str = clause("TO", "snapshot", "The snapshot to go back to.", positional=True)
 
 
@@ -94,7 +94,7 @@ class Trace(Statement):
     verb: ClassVar[str] = "trace"
     example: ClassVar[str] = "trace flight_features KEY 4711"
 
-    table: str = head("ref", "The table.", wants="table")
+    table: str = head("ref", "The table.", wants="table", shown="TABLE")
     key: object = clause(
         "KEY", "values", "The value of the row's key, or values in the key's order.", positional=True
     )

@@ -68,7 +68,9 @@ class Load(Statement):
         "load flights FROM 'data/flights-*.csv' KEY (id) MODE merge OPTIONS {nullstr: 'NA'}"
     )
 
-    table: str = head("name", "The table to load into; it is made if it is not there.", wants="table")
+    table: str = head(
+        "name", "The table to load into; it is made if it is not there.", wants="table", shown="TABLE"
+    )
     source: object = clause(
         "FROM", "source", "A path, a URL, a pattern of paths, or a Python variable.", positional=True
     )
@@ -100,7 +102,9 @@ class Transform(Statement):
 
     name: str = head("name", "The name of the transform, and of its table.", wants="transform")
     query: str = body("body", "A query, or the source of a Python function.")
-    on: str | None = clause("ON", "ref", "The table it is built on.", default=None, wants="table")
+    on: str | None = clause(
+        "ON", "ref", "The table it is built on.", default=None, wants="table", shown="TABLE"
+    )
     key: tuple[str, ...] = clause("KEY", "columns", "The columns that identify a row of the result.")
     when: str = clause("WHEN", "trigger", _WHEN, default="manual")
     refit_when: str | None = clause(

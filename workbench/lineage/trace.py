@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from workbench.engines.sql import inline_views, provenance, source_tables
 from workbench.errors import InvalidData, NotFound, StatementError, Unsupported
 from workbench.lake import Result, TableInfo
-from workbench.lake.snapshots import changed_tables
+from workbench.lineage.head import Head
 from workbench.names import quote, quote_all
 
 if TYPE_CHECKING:
@@ -99,21 +99,19 @@ def trace(lake: Lake, table: str, key: Any) -> Trace:
     Unsupported
         If the table has no key.
     """
-    info = _find(lake, table)
-    columns = _key_of(lake, info)
-    values = _values(lake, info, columns, key)
-    cursor = lake.cursor()
-    row = _rows(lake, cursor, f"FROM lake.{info.sql}", columns, info, values, lake.head())
-    if not len(row):
-        raise NotFound(
-            f"There is no row with {_say(columns, values)} in {info.qualified}.",
-            hint="See what became of it with: diff." if info.schema == "main" else "",
-        )
-    walk = _Walk(lake)
-    if info.schema == "predictions":
-        walk.predictions(info, columns, values)
-    else:
-        walk.behind(info, columns, values, lake.head())
+    with lake.pinned() as (cursor, head):
+        here = Head(lake, cursor, head)
+        info = _find(here, table)
+        columns = _key_of(here, info)
+        values = _values(here, info, columns, key)
+        row = here.rows(cursor, f"FROM lake.{info.sql}", columns, info, values, head)
+        if not len(row):
+            raise NotFound(f"There is no row with {_say(columns, values)} in {info.qualified}.")
+        walk = _Walk(here)
+        if info.schema == "predictions":
+            walk.predictions(info, columns, values)
+        else:
+            walk.behind(info, columns, values, head)
     seen = {source.table for source in walk.sources}
     missed = tuple(each for each in dict.fromkeys(walk.missed) if each not in seen)
     return Trace(info.qualified, values, row, walk.sources, missed)
@@ -122,18 +120,21 @@ def trace(lake: Lake, table: str, key: Any) -> Trace:
 # -- the row ---------------------------------------------------------------------------------------
 
 
-def _find(lake: Lake, name: str) -> TableInfo:
-    found = lake.tables.find(name)
+def _find(here: Head, name: str) -> TableInfo:
+    found = here.find(name)
     if found is None:
-        for row in lake.records.definitions("binding"):
+        for row in here.bindings():
             on, column = row["definition"]["on"].rpartition(".")[2], row["definition"]["column"]
             if name in (column, f"{on}.{column}", f"predictions.{on}.{column}"):
-                found = lake.tables.find(f"predictions.{row['name']}")
-    return found or lake.tables.resolve(name)
+                found = here.find(f"predictions.{row['name']}")
+    if found is None:
+        known = {table.name for table in here.tables if table.kind != "record"}
+        raise NotFound.named("table", name, known)
+    return found
 
 
-def _key_of(lake: Lake, info: TableInfo) -> tuple[str, ...]:
-    bound = _bindings(lake, info)
+def _key_of(here: Head, info: TableInfo) -> tuple[str, ...]:
+    bound = _bindings(here, info)
     columns = tuple(bound[0]["definition"]["key"]) if bound else info.key
     if not columns:
         what = "A query" if info.kind == "query" else "A table without a key"
@@ -146,15 +147,15 @@ def _key_of(lake: Lake, info: TableInfo) -> tuple[str, ...]:
     return columns
 
 
-def _bindings(lake: Lake, info: TableInfo) -> list[dict[str, Any]]:
+def _bindings(here: Head, info: TableInfo) -> list[dict[str, Any]]:
     """Return the bindings that a table or view of predictions shows."""
     if info.schema != "predictions":
         return []
-    rows = lake.records.definitions("binding")
+    rows = here.bindings()
     return [row for row in rows if info.name in (row["name"], row["definition"]["on"].rpartition(".")[2])]
 
 
-def _values(lake: Lake, info: TableInfo, columns: tuple[str, ...], key: Any) -> tuple[Any, ...]:
+def _values(here: Head, info: TableInfo, columns: tuple[str, ...], key: Any) -> tuple[Any, ...]:
     """Read the key as the user gave it into values of the columns' types."""
     named = ", ".join(columns)
     if isinstance(key, Mapping):
@@ -172,24 +173,13 @@ def _values(lake: Lake, info: TableInfo, columns: tuple[str, ...], key: Any) -> 
             hint=f"Give a value for each of: {named}.",
         )
     casts = ", ".join(f"CAST(? AS {info.columns[column]})" for column in columns)
-    row = lake.run(lake.cursor(), f"SELECT {casts}", list(values)).fetchone()
+    try:
+        row = here.lake.run(here.cursor, f"SELECT {casts}", list(values)).fetchone()
+    except InvalidData as error:
+        types = ", ".join(f"{column} {info.columns[column]}" for column in columns)
+        raise InvalidData(f"{key!r} is no key of {info.name}, whose key is ({types}).") from error
     assert row is not None
     return tuple(row)
-
-
-def _rows(
-    lake: Lake,
-    cursor: Cursor,
-    relation: str,
-    columns: Sequence[str],
-    info: TableInfo,
-    values: Sequence[Any],
-    snapshot: int | None,
-) -> Result:
-    # Equality with a constant lets DuckLake skip files by their statistics.
-    match = " AND ".join(f"{quote(column)} = CAST(? AS {info.columns[column]})" for column in columns)
-    sql = f"{relation} WHERE {match}"
-    return Result(lake.run(cursor, sql, list(values)).to_arrow_table(), snapshot, query=sql)
 
 
 def _say(columns: Sequence[str], values: Sequence[Any]) -> str:
@@ -202,32 +192,28 @@ def _say(columns: Sequence[str], values: Sequence[Any]) -> str:
 class _Walk:
     """Collects the sources of a row, from near to far."""
 
-    def __init__(self, lake: Lake) -> None:
-        self._lake = lake
-        self._head = lake.head()
+    def __init__(self, here: Head) -> None:
+        self._here = here
         self.sources: list[Source] = []
         self.missed: list[str] = []
 
     def predictions(self, info: TableInfo, columns: tuple[str, ...], values: tuple[Any, ...]) -> None:
         """Add the predictions for a row, the row each was made for, and what is behind that."""
+        here = self._here
         read: dict[tuple[str, int], None] = {}
-        for binding in _bindings(self._lake, info):
-            side = self._lake.tables.resolve(f"predictions.{binding['name']}")
-            made = _rows(
-                self._lake, self._lake.cursor(), f"FROM lake.{side.sql}", columns, side, values, self._head
-            )
+        for binding in _bindings(self._here, info):
+            side = here.info(f"predictions.{binding['name']}")
+            made = here.rows(here.cursor, f"FROM lake.{side.sql}", columns, side, values, here.snapshot)
             if info.name != side.name and len(made):
-                self.sources.append(Source(side.qualified, self._head, made, "unchanged", made))
+                self.sources.append(Source(side.qualified, here.snapshot, made, "unchanged", made))
             for row in made.rows():
                 if row["source_snapshot"] is not None:
                     read[binding["definition"]["on"], row["source_snapshot"]] = None
         for on, snapshot in read:
-            table = self._lake.tables.resolve(on)
-            query = f"SELECT * FROM {table.sql} WHERE " + " AND ".join(
-                f"{quote(column)} = $k{index}" for index, column in enumerate(columns)
-            )
+            table = here.info(on)
             with self._as_of(snapshot, [on]) as cursor:
-                self._add(table, snapshot, self._run(cursor, query, values))
+                found = here.rows(cursor, f"FROM {table.sql}", columns, table, values, snapshot)
+            self._add(table, snapshot, found)
             self.behind(table, columns, values, snapshot)
 
     def behind(
@@ -244,13 +230,13 @@ class _Walk:
         read_at = max(inputs.values())
         with self._as_of(read_at, list(inputs)) as cursor:
             rows = self._contributions(cursor, definition, inputs, columns, values, read_at)
-            added = [self._add(self._info(name), read_at, found) for name, found in rows.items()]
+            added = [self._add(self._here.info(name), read_at, found) for name, found in rows.items()]
         self.missed += [name for name in inputs if name not in rows]
         for source in added:
             self._further(source)
 
     def _further(self, source: Source) -> None:
-        table = self._info(source.table)
+        table = self._here.info(source.table)
         if table.schema != "features" or not table.key:
             return
         if len(source.as_it_was) > MOST_ROWS:
@@ -266,8 +252,8 @@ class _Walk:
             return None, None
         params = {"name": info.name, "snapshot": snapshot}
         known = "name = $name AND kind = 'transform' AND snapshot_id <= $snapshot"
-        runs = self._lake.records.rows("runs", f"{known} AND status = 'ok' AND mode <> 'noop'", params)
-        definitions = self._lake.records.rows("definitions", known, params)
+        runs = self._here.records("runs", f"{known} AND status = 'ok' AND mode <> 'noop'", params)
+        definitions = self._here.records("definitions", known, params)
         return (runs[-1] if runs else None), (definitions[-1]["definition"] if definitions else None)
 
     # -- rows of the past --------------------------------------------------------------------------
@@ -275,12 +261,10 @@ class _Walk:
     @contextmanager
     def _as_of(self, snapshot: int, tables: Sequence[str]) -> Iterator[Cursor]:
         """Give a cursor on which the tables are as of a snapshot; the head's where nothing moved."""
-        cursor = self._lake.cursor()
-        moved = changed_tables(cursor, snapshot, self._head)
-        if not any(name in moved for name in tables):
-            yield cursor
+        if self._here.moved(snapshot).isdisjoint(tables):
+            yield self._here.cursor
             return
-        with self._lake.at(snapshot) as past:
+        with self._here.lake.at(snapshot) as past:
             yield past
 
     def _contributions(
@@ -298,9 +282,9 @@ class _Walk:
         if found:
             return found
         for name in inputs:
-            table = self._lake.tables.find(name)
+            table = self._here.find(name)
             if table is not None and all(column in table.columns for column in columns):
-                found[name] = _rows(self._lake, cursor, f"FROM {table.sql}", columns, table, values, snapshot)
+                found[name] = self._here.rows(cursor, f"FROM {table.sql}", columns, table, values, snapshot)
         return found
 
     def _provenance(
@@ -326,16 +310,12 @@ class _Walk:
 
     def _qualified(self, name: str, inputs: Iterable[str]) -> str:
         """Qualify a name; a table that is gone by now is known from the run."""
-        table = self._lake.tables.find(name)
+        table = self._here.find(name)
         ends = f".{name.rpartition('.')[2].lower()}"
         return table.qualified if table else next((each for each in inputs if each.endswith(ends)), name)
 
-    def _info(self, qualified: str) -> TableInfo:
-        schema, _, name = qualified.rpartition(".")
-        return self._lake.tables.find(qualified) or TableInfo(schema, name, {})
-
     def _views(self, snapshot: int) -> dict[str, str]:
-        rows = self._lake.records.rows(
+        rows = self._here.records(
             "definitions", "kind = 'query' AND snapshot_id <= $snapshot", {"snapshot": snapshot}
         )
         views: dict[str, str] = {}
@@ -345,12 +325,12 @@ class _Walk:
 
     def _columns(self, cursor: Cursor, name: str) -> dict[str, str]:
         relation = ".".join(quote(part) for part in name.split("."))
-        described = self._lake.run(cursor, f"FROM {relation} LIMIT 0").description
+        described = self._here.lake.run(cursor, f"FROM {relation} LIMIT 0").description
         return {column[0]: str(column[1]) for column in described or ()}
 
     def _run(self, cursor: Cursor, query: str, values: Sequence[Any]) -> Result:
         given = {f"k{index}": value for index, value in enumerate(values) if f"$k{index}" in query}
-        return Result(self._lake.run(cursor, query, given).to_arrow_table(), query=query)
+        return Result(self._here.lake.run(cursor, query, given).to_arrow_table(), query=query)
 
     # -- and now -----------------------------------------------------------------------------------
 
@@ -362,10 +342,10 @@ class _Walk:
         return source
 
     def _since(self, table: TableInfo, then: Result, snapshot: int) -> tuple[Since, Result]:
-        cursor = self._lake.cursor()
-        if self._lake.tables.find(table.qualified) is None:
-            return "deleted", Result(then.to_arrow().slice(0, 0), self._head)
-        if table.qualified not in changed_tables(cursor, snapshot, self._head):
+        here, cursor = self._here, self._here.cursor
+        if here.find(table.qualified) is None:
+            return "deleted", Result(then.to_arrow().slice(0, 0), here.snapshot)
+        if table.qualified not in here.moved(snapshot):
             return "unchanged", then
         head = f"lake.{table.sql}"
         cursor.register(_THEN, then.to_arrow())
@@ -375,14 +355,14 @@ class _Walk:
             else:
                 sql = f"FROM {_THEN} INTERSECT FROM {head}"
             now = Result(
-                _sorted(self._lake.run(cursor, sql).to_arrow_table(), table.key), self._head, query=sql
+                _sorted(here.lake.run(cursor, sql).to_arrow_table(), table.key), here.snapshot, query=sql
             )
             if not len(now) and len(then):
                 return "deleted", now
             if len(now) != len(then) or now.columns != then.columns:
                 return "changed", now
             # In SQL, because NaN equals NaN there.
-            gone = self._lake.run(cursor, f"SELECT 1 FROM (FROM {_THEN} EXCEPT {sql}) LIMIT 1").fetchone()
+            gone = here.lake.run(cursor, f"SELECT 1 FROM (FROM {_THEN} EXCEPT {sql}) LIMIT 1").fetchone()
             return ("changed" if gone else "unchanged"), now
         finally:
             cursor.unregister(_THEN)

@@ -24,7 +24,10 @@ NOUNS: tuple[tuple[str, str], ...] = (
     ("workbench.lake.result", "Result"),
     ("workbench.lake.snapshots", "Snapshot"),
     ("workbench.language.help", "HelpText"),
+    ("workbench.lineage.graph", "Lineage"),
+    ("workbench.lineage.trace", "Trace"),
     ("workbench.plain.nouns", "Report"),
+    ("workbench.train.model", "Model"),
     ("workbench.transform.definition", "Transform"),
     ("workbench.transform.query", "Query"),
 )

@@ -20,7 +20,7 @@ COLOURS: Mapping[str, str] = {
     "transform": "#2f9e8f",
     "model": "#d08a2e",
     "binding": "#c2577a",
-    "prediction": "#c2577a",
+    "predictions": "#c2577a",
     "monitor": "#7f8b52",
     "column": "#7d8794",
     "artifact": "#7d8794",
@@ -181,7 +181,7 @@ def draw(picture: Picture) -> str:
         return ""
     legend, legend_width = _legend([box.kind for box in boxes], height + 6)
     width, height = max(width, legend_width), height + 24
-    arrows = "".join(_arrow(way) for way in ways)
+    arrows = "".join(_arrow(way, dashed=(way[0].name, way[-1].name) in picture.dashed) for way in ways)
     shapes = "".join(_box(box, focus=box.name == picture.focus) for box in boxes)
     words = escape("; ".join(f"{source} to {target}" for source, target in picture.edges))
     size = f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
@@ -214,7 +214,7 @@ def _fit(name: str, width: float) -> str:
     return name if cell_width(name) <= room + 1 else name[: room - 1] + "…"
 
 
-def _arrow(way: Sequence[Box]) -> str:
+def _arrow(way: Sequence[Box], *, dashed: bool) -> str:
     parts = [f"M{way[0].x + way[0].width:.1f} {way[0].middle:.1f}"]
     for one, two in itertools.pairwise(way):
         x1, x2 = one.x + one.width, two.x - (6 if two is way[-1] else 0)
@@ -225,8 +225,11 @@ def _arrow(way: Sequence[Box]) -> str:
         if two is not way[-1]:
             parts.append(f"H{two.x + two.width:.1f}")
     x, y = way[-1].x - 1, way[-1].middle
+    dash = ' stroke-dasharray="4 3"' if dashed else ""
     line = f'd="{"".join(parts)}" fill="none" stroke="currentColor" stroke-opacity=".42" stroke-width="1.3"'
-    return f'<path {line}/><path d="M{x:.1f} {y:.1f}l-7 -3.6v7.2z" fill="currentColor" fill-opacity=".6"/>'
+    return (
+        f'<path {line}{dash}/><path d="M{x:.1f} {y:.1f}l-7 -3.6v7.2z" fill="currentColor" fill-opacity=".6"/>'
+    )
 
 
 def _legend(kinds: Sequence[str], y: float) -> tuple[str, float]:

@@ -89,15 +89,19 @@ class Grid:
         title: str = "",
         footer: str = "",
         types: bool = False,
+        brief: bool = False,
         marked: frozenset[tuple[int, int]] = frozenset(),
     ) -> Grid:
-        """Make a grid of the first `limit` rows of an Arrow table, with or without its types."""
+        """Make a grid of the first `limit` rows of an Arrow table.
+
+        `types` are shown below the names; `brief` leaves out fractions of seconds.
+        """
         head = table.slice(0, limit)
         columns = tuple(
             Column(each.name, type_name(each.type) if types else "", is_number(each.type))
             for each in head.schema
         )
-        written = [texts(column_values(column)) for column in head.columns]
+        written = [texts(column_values(column), brief=brief) for column in head.columns]
         rows = tuple(zip(*written, strict=True)) if written else ()
         return cls(columns, rows, table.num_rows, title, footer, marked, _tones(columns, rows))
 
@@ -198,11 +202,15 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A directed graph: boxes and the arrows (source, target) between them."""
+    """A directed graph: boxes and the arrows (source, target) between them.
+
+    `focus` is the box that was asked for; `dashed` are arrows along which no values go.
+    """
 
     nodes: tuple[Node, ...]
     edges: tuple[tuple[str, str], ...]
     focus: str = ""
+    dashed: frozenset[tuple[str, str]] = frozenset()
 
 
 Block = Heading | Facts | Grid | Note | Code | Card | Picture

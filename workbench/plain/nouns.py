@@ -173,30 +173,38 @@ def _is_code(key: str, value: object) -> bool:
 
 
 def _lineage(lineage: Any, limit: int) -> Iterable[Block]:
-    nodes = tuple(Node(str(node.name), str(node.kind)) for node in lineage.nodes)
-    edges = tuple(dict.fromkeys((str(edge.source), str(edge.target)) for edge in lineage.edges))
-    yield Picture(nodes, edges, str(getattr(lineage, "name", "") or ""))
+    nodes = tuple(Node(node.name, node.kind) for node in lineage.nodes)
+    edges = tuple(dict.fromkeys((edge.source, edge.target) for edge in lineage.edges))
+    dashed = {
+        (edge.source, edge.target) for edge in lineage.edges if edge.kinds and "value" not in edge.kinds
+    }
+    yield Picture(nodes, edges, lineage.root, frozenset(dashed))
+    if lineage.column is not None:
+        rows = [
+            (f"{edge.source}.{pair.source}", f"{edge.target}.{pair.target}", pair.kind)
+            for edge in lineage.edges
+            for pair in edge.columns
+        ]
+        yield Grid.of_rows(
+            ["from", "to", "how"], rows[: max(limit, ROWS)], title=f"columns of {lineage.name}"
+        )
 
 
 def _trace(trace: Any, limit: int) -> Iterable[Block]:
-    key = trace.key if not isinstance(trace.key, Mapping) else compact(dict(trace.key)).strip("{}")
-    yield Heading(str(trace.table), "trace of", _key(key), "info")
+    yield Heading(trace.table, "trace of", ", ".join(compact(value) for value in trace.key), "info")
     yield _table(trace.row, _NESTED_ROWS)
     for source in trace.sources:
         yield _source(source)
-    if not trace.sources:
-        yield Note("No source row is recorded for it.")
-
-
-def _key(key: object) -> str:
-    values = key if isinstance(key, list | tuple) else [key]
-    return ", ".join(compact(value) for value in values)
+    if trace.not_traced:
+        yield Note(f"Read too, but not row by row: {', '.join(trace.not_traced)}")
+    elif not trace.sources:
+        yield Note("It comes from no other row of the store.")
 
 
 def _source(source: Any) -> Card:
     title = f"{source.table}@{source.snapshot}"
-    then, now = source.as_it_was.to_arrow(), source.now.to_arrow() if source.now is not None else None
-    if source.since != "changed" or now is None:
+    then, now = source.as_it_was.to_arrow(), source.now.to_arrow()
+    if source.since != "changed":
         body: tuple[Block, ...] = (_table(source.as_it_was, _NESTED_ROWS),)
     else:
         body = (

@@ -19,6 +19,7 @@ LONGEST = 2_000
 """Characters of a value that are kept at all, so that one document cannot fill a notebook."""
 
 SIGNIFICANT = 6
+_MOST_DECIMALS = 6
 _WIDEST_NUMBER = 14
 _SHOWN_ITEMS = 6
 
@@ -91,18 +92,19 @@ def _float_format(values: Sequence[Any]) -> Format:
     """Give all numbers of a column the same decimals, unless that makes them unreasonably wide."""
     known = [value for value in values if value is not None]
     needed = max((d for d in map(_decimals, known) if d is not None), default=1)
-    if any(len(_float(value, needed)) > _WIDEST_NUMBER for value in known if _decimals(value) is not None):
+    sizes = [len(_float(value, needed)) for value in known if _decimals(value) is not None]
+    if needed > _MOST_DECIMALS or max(sizes, default=0) > _WIDEST_NUMBER:
         return number
     return lambda value: _float(value, None if _decimals(value) is None else needed)
 
 
-def _time_format(values: Sequence[Any]) -> Format:
+def _time_format(values: Sequence[Any], *, brief: bool = False) -> Format:
     """Show seconds, and fractions of them, only where some value of the column has any."""
     known = [value for value in values if value is not None]
-    if any(value.microsecond for value in known):
+    if any(value.microsecond for value in known) and not brief:
         spec = "milliseconds" if not any(value.microsecond % 1000 for value in known) else "microseconds"
     else:
-        spec = "seconds" if any(value.second for value in known) else "minutes"
+        spec = "seconds" if any(value.second or value.microsecond for value in known) else "minutes"
 
     def shorten(value: Any) -> str:
         text = str(value.isoformat(timespec=spec)).replace("T", " ")
@@ -136,7 +138,7 @@ def compact(value: Any, depth: int = 0) -> str:
     if isinstance(value, bytes):
         return f"0x{value[:8].hex()}{'…' if len(value) > 8 else ''} ({len(value)} bytes)"
     if isinstance(value, dt.datetime):
-        return value.isoformat(sep=" ")
+        return _time_format([value], brief=True)(value)
     if isinstance(value, dt.timedelta):
         return str(value)
     return str(value)
@@ -155,27 +157,27 @@ def _whole(value: Any) -> str:
     return "true" if value is True else "false" if value is False else str(value)
 
 
-def formatter(values: Sequence[Any]) -> Format:
+def formatter(values: Sequence[Any], *, brief: bool = False) -> Format:
     """Choose how the values of a column are written, from their Python types."""
     kinds = {type(value) for value in values if value is not None}
     if kinds and kinds <= {float, int} and float in kinds:
         return _float_format([float(value) if value is not None else None for value in values])
     if kinds == {dt.datetime} or kinds == {dt.time}:
-        return _time_format(values)
+        return _time_format(values, brief=brief)
     if kinds <= {int, bool, Decimal, dt.date}:
         return _whole
     return compact
 
 
-def texts(values: Sequence[Any]) -> list[str | None]:
-    """Write the values of a column; None stays None.
+def texts(values: Sequence[Any], *, brief: bool = False) -> list[str | None]:
+    """Write the values of a column; None stays None. `brief` leaves out fractions of seconds.
 
     Examples
     --------
     >>> texts([0.5, 12.25, None, 100.0])
     ['0.50', '12.25', None, '100.00']
     """
-    write = formatter(values)
+    write = formatter(values, brief=brief)
     return [None if value is None else _clip(write(value)) for value in values]
 
 

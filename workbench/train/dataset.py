@@ -281,14 +281,20 @@ def encode(rows: pa.Table | pa.RecordBatch, spec: FeatureSpec) -> Matrix:
     matrix = np.empty((table.num_rows, len(spec.leaves)), np.float32)
     start = 0
     for batch in table.to_batches(max_chunksize=_BLOCK):
-        place = 0
-        for column, array in zip(spec.columns, batch.columns, strict=True):
-            width = len(column.leaves)
-            _fill(matrix[start : start + batch.num_rows, place : place + width], array, column)
-            place += width
+        # Beyond the largest float32 is infinity, which is made missing below.
+        with np.errstate(over="ignore"):
+            _fill_batch(matrix[start : start + batch.num_rows], batch, spec)
         start += batch.num_rows
     matrix[np.isinf(matrix)] = np.nan
     return matrix
+
+
+def _fill_batch(out: Matrix, batch: pa.RecordBatch, spec: FeatureSpec) -> None:
+    place = 0
+    for column, array in zip(spec.columns, batch.columns, strict=True):
+        width = len(column.leaves)
+        _fill(out[:, place : place + width], array, column)
+        place += width
 
 
 def _positions(schema: pa.Schema, spec: FeatureSpec) -> list[int]:

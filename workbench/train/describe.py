@@ -54,5 +54,16 @@ def _versions(lake: Lake, name: str) -> Result:
     rows = registry.models(lake)
     import pyarrow.compute as pc
 
-    columns = ["version", "champion", "metric", "value", "low", "high", "rows", "snapshot", "trained_at", "reason"]
+    columns = [
+        "version",
+        "champion",
+        "metric",
+        "value",
+        "low",
+        "high",
+        "rows",
+        "snapshot",
+        "trained_at",
+        "reason",
+    ]
     return Result(rows.filter(pc.equal(rows.column("model"), name)).select(columns))

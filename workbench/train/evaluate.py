@@ -25,7 +25,7 @@ RESAMPLES = 200
 SAMPLE_ROWS = 10_000
 """Intervals come from at most so many rows and are narrowed by the square root of the ratio."""
 
-_LEAST = 1e-15  # keeps the logarithm of a probability finite, as scikit-learn does
+_LEAST = 2.0**-52  # keeps the logarithm of a probability finite; scikit-learn takes the same
 
 
 class Score(TypedDict):

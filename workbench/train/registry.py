@@ -101,7 +101,7 @@ def versions(lake: Lake, name: str) -> list[Model]:
     # Four reads of records cost more than a prediction; between commits they give the same.
     if name not in memo or memo[name][0] != head:
         definition = lake.records.definition(name)
-        active = definition is not None and (definition["kind"], definition["status"]) != (KIND, "dropped")
+        active = definition and definition["kind"] == KIND and definition["status"] != "dropped"
         memo[name] = (head, find_versions(lake, name) if active else [])
     if not memo[name][1]:
         raise NotFound.named("model", name, names(lake))

@@ -67,10 +67,17 @@ def define_query(lake: Lake, name: str, query: str) -> Query:
     body = query.strip().rstrip(";")
     known = lake.tables.find(name)
     if known is not None and known.schema != "queries":
-        raise InvalidData(f"{name!r} is the name of a {known.kind} already.", hint="Give the query another name.")
+        raise InvalidData(
+            f"{name!r} is the name of a {known.kind} already.", hint="Give the query another name."
+        )
     previous = lake.records.definition(name)
     digest = fingerprint(KIND, normalise(body))
-    if previous and previous["kind"] == KIND and previous["status"] == "active" and previous["fingerprint"] == digest:
+    if (
+        previous
+        and previous["kind"] == KIND
+        and previous["status"] == "active"
+        and previous["fingerprint"] == digest
+    ):
         return Query.from_record(previous)
     lake.run(lake.cursor(), f"SELECT * FROM ({body}\n) LIMIT 0")
     inputs = tuple(lake.tables.resolve(each).qualified for each in source_tables(body))

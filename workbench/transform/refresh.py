@@ -66,9 +66,9 @@ def create_transform(
     draft = Transform(name, body, "", key, (), on, when, refit_when, using)
     draft = replace(draft, fingerprint=fingerprint(KIND, normalise(body), key, on, using, _below(lake, body)))
     previous = lake.records.definition(name)
-    if previous and previous["kind"] == KIND and previous["status"] != "dropped":
-        if previous["fingerprint"] == draft.fingerprint:
-            return _retrigger(lake, Transform.from_record(previous), when, refit_when)
+    known = previous if previous and previous["kind"] == KIND and previous["status"] != "dropped" else None
+    if known and known["fingerprint"] == draft.fingerprint:
+        return _retrigger(lake, Transform.from_record(known), when, refit_when)
     version = previous["version"] + 1 if previous else 1
     with step(f"Building {name}"):
         return lake.retry(lambda: _define(lake, replace(draft, version=version)))
@@ -87,7 +87,9 @@ def redefine(lake: Lake, transform: Transform, *, refit: bool = False) -> Transf
 def plan_transform(lake: Lake, transform: Transform, *, full: bool = False) -> Plan:
     """Decide what a refresh would do now."""
     with lake.pinned() as (cursor, head):
-        changed = moved(cursor, lake.records.watermarks(transform.name, cursor=cursor), transform.inputs, head)
+        changed = moved(
+            cursor, lake.records.watermarks(transform.name, cursor=cursor), transform.inputs, head
+        )
     return _decide(changed, full)
 
 
@@ -135,9 +137,7 @@ def _refresh(lake: Lake, transform: Transform, plan: Plan, started: datetime, cl
             _check_watermarks(lake, tx, transform, computed)
             if same:
                 write.apply(tx, table, delta, transform.key)
-                run = replace(
-                    run, rows_written=delta.inserted + delta.updated, rows_deleted=delta.deleted
-                )
+                run = replace(run, rows_written=delta.inserted + delta.updated, rows_deleted=delta.deleted)
             else:
                 _write_new(lake, tx, transform, computed.columns)
                 run = replace(run, rows_written=computed.rows)
@@ -160,7 +160,9 @@ def _define(lake: Lake, draft: Transform) -> Transform:
             schema = {each.name: each.columns for each in lake.tables.all(cursor)}
             edges = column_lineage(fitted.sql, schema)
         run = _run(transform, Full("first run" if draft.version == 1 else "a new version"), computed)
-        with lake.commit(f"transform {draft.name}, version {draft.version}", run_id=run.id, cursor=cursor) as tx:
+        with lake.commit(
+            f"transform {draft.name}, version {draft.version}", run_id=run.id, cursor=cursor
+        ) as tx:
             lake.records.define(tx, KIND, draft.name, draft.version, draft.fingerprint, transform.to_record())
             lake.records.append(tx, "fitted", _fitted_rows(transform, fitted, computed.head))
             lake.records.append(tx, "lineage", _lineage_rows(lake, transform, edges, tx.cursor))
@@ -212,9 +214,7 @@ def _write_new(lake: Lake, tx: Transaction, transform: Transform, columns: Mappi
 def _run(transform: Transform, plan: Plan, computed: _Computed) -> Run:
     inputs = {name: (computed.watermarks.get(name), computed.head) for name in transform.inputs}
     details = {"version": transform.version}
-    return Run(
-        transform.name, KIND, plan.mode, plan.reason, inputs, rows_read=computed.rows, details=details
-    )
+    return Run(transform.name, KIND, plan.mode, plan.reason, inputs, rows_read=computed.rows, details=details)
 
 
 def _finish(
@@ -229,7 +229,7 @@ def _finish(
     """Record the run and move the watermarks, in the commit that writes the rows."""
     run = replace(run, seconds=time.perf_counter() - clock)
     lake.records.append_run(tx, run, started)
-    lake.records.set_watermarks(tx, transform.name, {name: computed.head for name in transform.inputs})
+    lake.records.set_watermarks(tx, transform.name, dict.fromkeys(transform.inputs, computed.head))
     return run
 
 

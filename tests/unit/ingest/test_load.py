@@ -126,10 +126,14 @@ def test_what_stands_for_a_missing_value(lake: Lake, tmp_path: Path) -> None:
 
 def test_types_the_lake_cannot_keep_are_stored_as_ones_it_can(lake: Lake) -> None:
     lake.cursor().execute("CREATE TYPE memory.mood AS ENUM ('good', 'bad')")
-    table = lake.cursor().execute(
-        "SELECT 1 AS id, 170141183460469231731::HUGEINT AS big, 'bad'::memory.mood AS mood, "
-        "[1.5, 2.5]::FLOAT[2] AS pair, [[1, 2]]::INT[2][1] AS nested, NULL AS nothing"
-    ).to_arrow_table()
+    table = (
+        lake.cursor()
+        .execute(
+            "SELECT 1 AS id, 170141183460469231731::HUGEINT AS big, 'bad'::memory.mood AS mood, "
+            "[1.5, 2.5]::FLOAT[2] AS pair, [[1, 2]]::INT[2][1] AS nested, NULL AS nothing"
+        )
+        .to_arrow_table()
+    )
     load(lake, Load("t", table))
     types = lake.tables.resolve("t").columns
     assert types["mood"] == "VARCHAR" and types["pair"] == "FLOAT[]" and types["nested"] == "INTEGER[][]"
@@ -159,7 +163,7 @@ def test_a_broken_row_is_named_with_its_line(lake: Lake, tmp_path: Path) -> None
     path = tmp_path / "broken.csv"
     path.write_text("a,b\n" + "1,2\n" * 5000 + "1,2,3,4\n")
     head = lake.head()
-    with pytest.raises(InvalidData, match="line 5002: .*: 1,2,3,4") as caught:
+    with pytest.raises(InvalidData, match=r"line 5002: .*: 1,2,3,4") as caught:
         load(lake, Load("t", path))
     assert "ignore_errors" in caught.value.hint
     assert lake.head() == head
@@ -167,7 +171,9 @@ def test_a_broken_row_is_named_with_its_line(lake: Lake, tmp_path: Path) -> None
     assert run.rows_written == 5000
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.parquet", b"PAR1 no"), ("a.zip", b"PK no"), ("a.arrow", b"no")])
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.parquet", b"PAR1 no"), ("a.zip", b"PK no"), ("a.arrow", b"no")]
+)
 def test_a_corrupt_file_is_named(lake: Lake, tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InvalidData, match=name):

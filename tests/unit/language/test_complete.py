@@ -1,5 +1,7 @@
 """Completion: what is offered at a cursor, marked with |."""
 
+# ruff: noqa: E501 (cases in tables stay on one line)
+
 import pytest
 
 from workbench.language import VERBS, complete

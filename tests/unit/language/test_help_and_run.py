@@ -1,5 +1,7 @@
 """Help for every verb, running statements on a store, and what importing costs."""
 
+# ruff: noqa: E501 (cases in tables stay on one line)
+
 import subprocess
 import sys
 from pathlib import Path
@@ -81,7 +83,9 @@ def test_help_asks_no_store() -> None:
 
 def test_variables_are_sources() -> None:
     frame = object()
-    assert run("load t FROM $frame", variables={"frame": frame})[1] == [("load", {"table": "t", "source": frame})]
+    assert run("load t FROM $frame", variables={"frame": frame})[1] == [
+        ("load", {"table": "t", "source": frame})
+    ]
     with pytest.raises(NotFound, match="Did you mean 'frame'"):
         run("load t FROM $fraem", variables={"frame": frame, "_hidden": 1})
     with pytest.raises(NotFound, match="no variable 'frame'"):

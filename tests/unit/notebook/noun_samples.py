@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,12 @@ from workbench.answers.plan import PlanReport
 from workbench.bind.definition import Binding
 from workbench.derivation import Run
 from workbench.export.artifact import Artifact
+from workbench.lake.description import Description
 from workbench.lake.result import Result
 from workbench.lake.snapshots import Snapshot
 from workbench.language import HelpText
+from workbench.lineage.graph import ColumnPair, Edge, Lineage, Node
+from workbench.lineage.trace import Source, Trace
 from workbench.plain import Grid, Report
 from workbench.transform.definition import Transform
 from workbench.transform.query import Query
@@ -70,49 +73,6 @@ FAILED = Run(
 
 
 @dataclass(frozen=True)
-class Node:
-    name: str
-    kind: str
-
-
-@dataclass(frozen=True)
-class Edge:
-    source: str
-    target: str
-
-
-@dataclass(frozen=True)
-class Lineage:
-    nodes: tuple[Node, ...]
-    edges: tuple[Edge, ...]
-
-
-@dataclass(frozen=True)
-class Source:
-    table: str
-    snapshot: int
-    as_it_was: Result
-    since: str
-    now: Result | None
-
-
-@dataclass(frozen=True)
-class Trace:
-    table: str
-    key: object
-    row: Result
-    sources: list[Source]
-
-
-@dataclass(frozen=True)
-class Description:
-    name: str
-    kind: str
-    facts: dict[str, object]
-    tables: dict[str, Result] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Feature:
     name: str
     kind: str = "number"
@@ -143,38 +103,43 @@ class Model:
     mlflow_run_id: str
 
 
+_VALUES = (ColumnPair("id", "id", "value"),)
 LINEAGE = Lineage(
+    "late_features",
     tuple(
         Node(*each)
         for each in (
-            ("main.flights", "table"),
-            ("main.weather", "table"),
-            ("main.planes", "table"),
-            ("queries.daytime", "query"),
-            ("features.late_features", "transform"),
-            ("features.weather_by_hour", "transform"),
+            ("flights", "table"),
+            ("weather", "table"),
+            ("planes", "table"),
+            ("daytime", "query"),
+            ("late_features", "transform"),
+            ("weather_by_hour", "transform"),
             ("late", "model"),
-            ("predictions.flights", "binding"),
+            ("flights.late", "binding"),
+            ("predictions.flights", "predictions"),
         )
     ),
-    tuple(
-        Edge(*each)
-        for each in (
-            ("main.flights", "queries.daytime"),
-            ("queries.daytime", "features.late_features"),
-            ("main.weather", "features.weather_by_hour"),
-            ("features.weather_by_hour", "features.late_features"),
-            ("main.planes", "features.late_features"),
-            ("features.late_features", "late"),
-            ("late", "predictions.flights"),
-            ("main.flights", "predictions.flights"),
-        )
+    (
+        Edge("flights", "daytime", _VALUES),
+        Edge("daytime", "late_features", _VALUES),
+        Edge("weather", "weather_by_hour", _VALUES),
+        Edge("weather_by_hour", "late_features", _VALUES),
+        Edge("planes", "late_features", (ColumnPair("tailnum", "*", "join"),)),
+        Edge("late_features", "late", _VALUES),
+        Edge("late", "flights.late", _VALUES),
+        Edge("flights", "flights.late", _VALUES),
+        Edge("flights", "predictions.flights", _VALUES),
+        Edge("flights.late", "predictions.flights", _VALUES),
     ),
 )
 
+COLUMN_LINEAGE = replace(LINEAGE, name="late_features.id", column="id")
+
+NOTHING = Result(pa.table({"tailnum": pa.array([], pa.string())}))
 TRACE = Trace(
     "features.late_features",
-    {"id": 7},
+    (7,),
     result(pa.table({"id": [7], "hour": [6], "late_by_carrier": [0.2371], "wind": [11.5]})),
     [
         Source(
@@ -184,9 +149,18 @@ TRACE = Trace(
             "changed",
             result(pa.table({"id": [7], "carrier": ["UA"], "dep_delay": [19.0]})),
         ),
-        Source("main.weather", 12, result(pa.table({"hour": [6], "wind": [11.5]})), "unchanged", None),
-        Source("main.planes", 12, result(pa.table({"tailnum": ["N14228"], "seats": [149]})), "deleted", None),
+        Source(
+            "main.weather",
+            12,
+            result(pa.table({"hour": [6], "wind": [11.5]})),
+            "unchanged",
+            result(pa.table({"hour": [6], "wind": [11.5]})),
+        ),
+        Source(
+            "main.planes", 12, result(pa.table({"tailnum": ["N14228"], "seats": [149]})), "deleted", NOTHING
+        ),
     ],
+    ("main.airports",),
 )
 
 DESCRIPTION = Description(
@@ -264,6 +238,7 @@ EVERYTHING: dict[str, object] = {
     "runs": [RUN, FAILED],
     "description": DESCRIPTION,
     "lineage": LINEAGE,
+    "column lineage": COLUMN_LINEAGE,
     "trace": TRACE,
     "model": MODEL,
     "diff": DIFF,

@@ -71,8 +71,13 @@ def _hostile() -> dict[str, object]:
         "run": Run(bad, bad, "full", bad, {bad: (1, 2)}, error=bad, status=bad, details={bad: bad}),  # type: ignore[arg-type]
         "runs": [Run(bad, bad, error=bad)],
         "description": samples.Description(bad, bad, {bad: bad, "query": bad, "status": bad}, {bad: table}),
-        "lineage": samples.Lineage((samples.Node(bad, bad),), (samples.Edge(bad, bad),)),
-        "trace": samples.Trace(bad, {bad: bad}, table, [samples.Source(bad, 1, table, bad, table)]),
+        "lineage": samples.Lineage(
+            f"{bad}.{bad}",
+            (samples.Node(bad, bad),),
+            (samples.Edge(bad, bad, (samples.ColumnPair(bad, bad, bad),)),),
+            bad,
+        ),
+        "trace": samples.Trace(bad, (bad,), table, [samples.Source(bad, 1, table, bad, table)], (bad,)),
         "model": samples.Model(
             bad,
             1,

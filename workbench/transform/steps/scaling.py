@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 
@@ -61,4 +62,4 @@ class Standardize:
 def _is_constant(mean: float, std: float, count: float) -> bool:
     """Tell whether rounding alone can have made this variance (scikit-learn's bound)."""
     epsilon = sys.float_info.epsilon
-    return std**2 <= count * epsilon * std**2 + (count * mean * epsilon) ** 2
+    return std <= math.hypot(math.sqrt(count * epsilon) * std, count * mean * epsilon)
