@@ -123,7 +123,7 @@ def broken_rows(cursor: Cursor, source: str, options: Mapping[str, Any]) -> list
         files = [str(_unzipped(path, Path(folder))) for path in found]
         reader = _reader(cursor, files, "csv", {**options, "store_rejects": True})
         try:
-            execute(cursor, f"SELECT count(*) FROM (SELECT COLUMNS(*) FROM {reader})").fetchone()
+            execute(cursor, f"SELECT count(*) FROM (SELECT COLUMNS(*) FROM {reader})").fetchall()
             rows = execute(
                 cursor,
                 "SELECT line, any_value(csv_line), min(error_message) FROM temp.reject_errors "

@@ -66,6 +66,10 @@ def _check_catalog(folder: Path) -> None:
     """Refuse a catalog that is not a DuckLake's before DuckLake would add its tables to it."""
     path = folder / CATALOG
     try:
+        path.open("r+b").close()
+    except OSError as error:
+        raise _read_only(folder) from error
+    try:
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         try:
             tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
@@ -78,10 +82,6 @@ def _check_catalog(folder: Path) -> None:
         ) from error
     if tables and "ducklake_snapshot" not in tables:
         raise StoreCorrupt(f"{folder} is not a store: {CATALOG} is another program's database.")
-    try:
-        path.open("r+b").close()
-    except OSError as error:
-        raise _read_only(folder) from error
 
 
 def _read_only(folder: Path) -> StoreCorrupt:
