@@ -12,6 +12,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
+from nbformat.sign import NotebookNotary
 
 QUICKSTART = Path(__file__).resolve().parent.parent / "notebooks" / "quickstart.ipynb"
 
@@ -51,6 +52,9 @@ def run(folder: Path) -> Path:
         ).execute()
     finally:
         nbformat.write(notebook, target)
+        # JupyterLab shows the outputs of notebooks that it doesn't trust without styles and pictures. This
+        # one has just been run here, by the user.
+        NotebookNotary().sign(notebook)
     page, _ = HTMLExporter().from_notebook_node(notebook)
     target.with_suffix(".html").write_text(page, encoding="utf-8")
     return target

@@ -57,3 +57,40 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "run"
     subprocess.run([sys.executable, str(ROOT / "scripts" / "demo.py"), str(folder)], check=True)
     return folder / "quickstart.ipynb"
+
+
+TRIPS = 400
+
+FEATURES = """
+SELECT t.id, t.slow, standardize(t.distance) AS distance, impute(t.passengers, 'median') AS passengers,
+       one_hot(t.zone) AS zone, cyclical(t.at, 'hour') AS hour
+FROM trips AS t
+"""
+
+
+@pytest.fixture(scope="session")
+def trained_folder(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+    """The folder of a store with a table, a transform, a model and a binding, to be copied."""
+    folder = tmp_path_factory.mktemp("trained") / "store"
+    shutil.copytree(empty_store, folder)
+    with workbench.connect(folder) as store:
+        rows = store.sql(f"""
+            SELECT i AS id, (i * 37) % 101 / 10 AS distance, CASE WHEN i % 7 > 0 THEN i % 4 END AS passengers,
+                   ['north', 'south', 'east'][i % 3 + 1] AS zone,
+                   TIMESTAMP '2024-01-01' + INTERVAL (i) HOUR AS at, (i * 37) % 101 > 50 AS slow
+            FROM range({TRIPS}) AS t(i)""")
+        store.load("trips", rows, key="id")
+        store.transform("trip_features", FEATURES, on="trips", key="id", when="on write")
+        store.train(
+            "slow", "SELECT * FROM trip_features", label="slow", key="id", model="xgboost", params={"n_estimators": 20}
+        )
+        store.bind("slow_prediction", on="trip_features", model="slow")
+    return folder
+
+
+@pytest.fixture
+def trained(tmp_path: Path, trained_folder: Path) -> Iterator[Store]:
+    """A store with a table `trips`, a transform on it, a model of it, and a binding."""
+    shutil.copytree(trained_folder, tmp_path / "trained")
+    with workbench.connect(tmp_path / "trained") as opened:
+        yield opened

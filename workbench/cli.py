@@ -16,12 +16,13 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from workbench.errors import InvalidData, StatementError, WorkbenchError
 from workbench.plain import Report, blocks, bound, render, templates
-from workbench.plain.failures import block, head, interrupted
+from workbench.plain.failures import block, interrupted
 from workbench.plain.nouns import ROWS
 from workbench.plain.ticker import terminal_ticker
 from workbench.progress import watch
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except WorkbenchError as error:
         return _fail(error)
     except KeyboardInterrupt:
-        return _fail(interrupted(None, None))
+        return _fail(interrupted(None, datetime.now(UTC)))
     except BrokenPipeError:  # Such as `mlstore tables | head -1`.
         sys.stderr.close()
         return OK
@@ -203,12 +204,12 @@ class Session:
 
         statement = parse(text)
         flags = statement.flags
-        before = head(self.store)
+        begun = datetime.now(UTC)
         try:
             with terminal_ticker() as sink, watch(sink):
                 value = execute(self.store, statement, variables=self.variables)
         except KeyboardInterrupt:
-            raise interrupted(before, head(self.store)) from None
+            raise interrupted(self.store, begun) from None
         if flags.as_ is not None:
             self.variables[flags.as_] = value
             value = bound(flags.as_, value)

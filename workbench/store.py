@@ -191,6 +191,7 @@ class Store(Keeping):
             raise Unsupported("predict() does not go into a transform.", hint="Bind the model to its table.")
         if refit_when is not None:
             raise Unsupported("REFIT WHEN is not there yet.", hint=f"Leave it out, and say: refit {name}.")
+        before = self._lake.head()
         made = create_transform(
             self._lake,
             name,
@@ -201,7 +202,8 @@ class Store(Keeping):
             refit_when=None,
             using="ibis" if is_expression(query) else using,
         )
-        self._follow(self._lake.head())
+        if made.snapshot is not None and made.snapshot > before:
+            self._follow(made.snapshot)
         return made
 
     def train(
@@ -419,6 +421,8 @@ class Store(Keeping):
     def refresh(self, name: str | None = None, *, full: bool = False) -> list[Run]:
         """Bring a transform or binding, with all it is made from, up to date; without a name, all.
 
+        A model is trained again if the data it was trained on changed, but only when it is named.
+
         Returns
         -------
         list of Run
@@ -429,6 +433,10 @@ class Store(Keeping):
         NotFound
             If nothing of that name is kept up to date.
         """
+        if name is not None and name in registry.names(self._lake):
+            run = registry.get(self._lake, f"{name}@latest").refresh(self._lake, full=full)
+            self._follow_model(name)
+            return [run]
         known = answers.derivations(self._lake)
         if name is not None and name not in {each.name for each in known}:
             name = self._derivation_name(name)

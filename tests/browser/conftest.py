@@ -18,6 +18,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbformat.sign import NotebookNotary
 from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
 FLAGS = [
@@ -45,6 +46,13 @@ class Lab:
     url: str
     token: str
     work: Path
+    data: Path
+
+    def trust(self, notebook: Path) -> str:
+        """Copy a notebook here and trust it, as JupyterLab trusts what was run in it; return its name."""
+        shutil.copy(notebook, self.work)
+        NotebookNotary(data_dir=str(self.data)).sign(nbformat.read(notebook, as_version=4))
+        return notebook.name
 
     def write(self, name: str, *cells: str) -> str:
         """Write a notebook with these code cells into a folder of its own; return its path."""
@@ -161,7 +169,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
                 if server.poll() is not None or time.monotonic() > deadline:
                     pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
                 time.sleep(0.1)
-            yield Lab(url, token, work)
+            yield Lab(url, token, work, root / "data")
         finally:
             server.terminate()
 

@@ -39,7 +39,8 @@ def test_loading_imports_nothing_heavy(kernel) -> None:
         "took = time.perf_counter() - begun\n"
         f"print(took, *[n for n in {HEAVY} if n in sys.modules])\n"
         "'''\n"
-        "print(subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout)"
+        "done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)\n"
+        "print(done.stdout)"
     )
     took, *heavy = fresh.printed.split()
     assert heavy == []

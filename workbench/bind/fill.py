@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from workbench.bind.definition import Binding
 from workbench.bind.predictors import Predictor
 from workbench.engines.duckdb import Cursor, execute
-from workbench.errors import ModelError
+from workbench.errors import ModelError, WorkbenchError
 from workbench.names import quote
 
 if TYPE_CHECKING:
@@ -48,9 +48,15 @@ def predict_rows(
         ]
     )
 
+    failures: list[BaseException] = []
+
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in rows:
-            predicted = _guarded(predictor, batch, binding)
+            try:
+                predicted = _guarded(predictor, batch, binding)
+            except BaseException as error:
+                failures.append(error)
+                raise
             columns = [batch.column(column) for column in binding.key]
             columns += [
                 predicted.column(name).combine_chunks() for name in ("value", "score", "status", "error")
@@ -62,6 +68,9 @@ def predict_rows(
     writer.register("mlstore_stream", stream)
     try:
         execute(writer, f"CREATE OR REPLACE TEMP TABLE {quote(done)} AS FROM mlstore_stream")
+    except WorkbenchError as error:
+        # Arrow turns what went wrong inside the stream into text: raise it as it was.
+        raise (failures[0] if failures else error) from None
     finally:
         writer.unregister("mlstore_stream")
 

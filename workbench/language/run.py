@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from workbench.errors import NotFound, StatementError
@@ -60,8 +61,7 @@ def execute(
         params = _params(statement.query, known, parameters)
         arguments |= {"params": params} if params else {}
     if statement.flags.plan:
-        result: object = store.plan(call.method, **arguments)
-        return result
+        return replace(store.plan(call.method, **arguments), python=call.to_python())
     return getattr(store, call.method)(**arguments)
 
 

@@ -2,6 +2,6 @@
 
 from workbench.lineage.build import build
 from workbench.lineage.graph import ColumnPair, Edge, Lineage, Node
-from workbench.lineage.trace import Source, Trace, trace
+from workbench.lineage.trace import MOST_ROWS, Source, Trace, trace
 
-__all__ = ["ColumnPair", "Edge", "Lineage", "Node", "Source", "Trace", "build", "trace"]
+__all__ = ["MOST_ROWS", "ColumnPair", "Edge", "Lineage", "Node", "Source", "Trace", "build", "trace"]

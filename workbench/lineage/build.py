@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.engines.sql import column_lineage
 from workbench.errors import NotFound
 from workbench.lineage.graph import ANY, ColumnPair, Edge, Lineage, Node, in_order
-from workbench.names import Ref
+from workbench.names import SCHEMAS, Ref
 
 if TYPE_CHECKING:
     from workbench.lake import Lake, TableInfo
@@ -70,12 +70,15 @@ class _Records:
 
     def plain(self, name: str) -> str:
         """Write a recorded name as users know it: without schema, but for views of predictions."""
-        schema, _, rest = name.rpartition(".")
+        schema, _, rest = name.partition(".")
+        if schema not in (*SCHEMAS, "model") or not rest:
+            return name
         if schema == "predictions" and rest not in self.definitions:
             return name
         return name if schema == "model" and rest in self.tables else rest
 
     def node(self, name: str, pairs: Iterable[Pair]) -> Node:
+        """Describe a node of the graph."""
         row = self.definitions.get(name)
         table = self.tables.get(name)
         if row is not None:

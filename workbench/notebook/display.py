@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.notebook import html
-from workbench.plain import blocks, known, render
+from workbench.plain import Note, Report, blocks, known, render
 from workbench.plain.nouns import ROWS
 
 if TYPE_CHECKING:
@@ -51,9 +51,13 @@ class Limits:
         """Remember the limit of `value`; None means the usual one."""
         self._value, self._limit = value, ROWS if limit is None else limit
 
+    def is_last(self, value: object) -> bool:
+        """Whether this is the very value of the last magic."""
+        return value is self._value
+
     def of(self, value: object) -> int:
         """Return the limit to show `value` with."""
-        return self._limit if value is self._value else ROWS
+        return self._limit if self.is_last(value) else ROWS
 
 
 def bundle(value: object, limit: int = ROWS) -> dict[str, str]:
@@ -86,16 +90,23 @@ def _register_lists(formatter: DisplayFormatter, limits: Limits) -> None:
     text = formatter.formatters["text/plain"]
     usual = text.lookup_by_type(list)
 
+    def shown(value: list[Any]) -> dict[str, str] | None:
+        if not value and limits.is_last(value):
+            return bundle(_NOTHING)
+        return bundle(value, limits.of(value)) if known(value) else None
+
     def write(value: list[Any], printer: Any, cycle: bool) -> None:
-        if known(value) and not cycle:
-            printer.text(bundle(value, limits.of(value))["text/plain"])
-        else:
+        data = None if cycle else shown(value)
+        if data is None:
             usual(value, printer, cycle)
+        else:
+            printer.text(data["text/plain"])
 
     text.for_type(list, write)
-    formatter.formatters["text/html"].for_type(
-        list, lambda value: bundle(value, limits.of(value))["text/html"] if known(value) else None
-    )
+    formatter.formatters["text/html"].for_type(list, lambda value: (shown(value) or {}).get("text/html"))
+
+
+_NOTHING = Report((Note("Nothing to do: everything is up to date.", "good"),))
 
 
 def _chart(chart: Any) -> Any:

@@ -64,10 +64,8 @@ def _badge(words: str, tone: str) -> str:
 
 
 def _heading(heading: Heading) -> str:
-    return (
-        f'<div class="mls-head"><span class="mls-kind">{escape(heading.kind)}</span>'
-        f'<span class="mls-name">{escape(heading.title)}</span>{_badge(heading.badge, heading.tone)}</div>'
-    )
+    kind = f'<span class="mls-kind">{escape(heading.kind)}</span>' if heading.kind else ""
+    return f'<div class="mls-head">{kind}<span class="mls-name">{escape(heading.title)}</span>{_badge(heading.badge, heading.tone)}</div>'
 
 
 def _facts(facts: Facts) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from workbench.notebook import completion, display
 from workbench.notebook.errors import shown_as_block, shown_in_full
 from workbench.notebook.progress import ticker
 from workbench.plain import bound, templates
-from workbench.plain.failures import head, interrupted
+from workbench.plain.failures import interrupted
 from workbench.progress import watch
 
 if TYPE_CHECKING:
@@ -75,14 +76,12 @@ class StoreMagics(Magics):
 
         if statement.verb == "help":
             return _with_own_words(execute(None, statement))
-        before: int | None = None
+        begun = datetime.now(UTC)
         try:
-            store = self.store()
-            before = head(store)
             with ticker(self._shell) as sink, watch(sink):
-                return execute(store, statement, variables=self.user_ns)
+                return execute(self.store(), statement, variables=self.user_ns)
         except KeyboardInterrupt:
-            raise interrupted(before, head(self.opened())) from None
+            raise interrupted(self.opened(), begun) from None
 
     @property
     def user_ns(self) -> dict[str, Any]:

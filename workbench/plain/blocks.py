@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench.plain.values import column_values, compact, count, is_number, texts, type_name
+from workbench.plain.values import column_values, compact, count, is_number, seconds, texts, type_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,14 +94,18 @@ class Grid:
     ) -> Grid:
         """Make a grid of the first `limit` rows of an Arrow table.
 
-        `types` are shown below the names; `brief` leaves out fractions of seconds.
+        `types` are shown below the names. `brief` is for tables that the store made itself: no
+        fractions of seconds, and nothing where there is nothing.
         """
         head = table.slice(0, limit)
         columns = tuple(
             Column(each.name, type_name(each.type) if types else "", is_number(each.type))
             for each in head.schema
         )
-        written = [texts(column_values(column), brief=brief) for column in head.columns]
+        written = [
+            (_brief(name, column_values(column)) if brief else texts(column_values(column)))
+            for name, column in zip(head.column_names, head.columns, strict=True)
+        ]
         rows = tuple(zip(*written, strict=True)) if written else ()
         return cls(columns, rows, table.num_rows, title, footer, marked, _tones(columns, rows))
 
@@ -117,6 +121,12 @@ class Grid:
         )
         shown = tuple(zip(*map(texts, by_column), strict=True)) if values else ()
         return cls(columns, shown, len(values), title, footer, tones=_tones(columns, shown))
+
+
+def _brief(name: str, values: Sequence[Any]) -> list[str]:
+    if name == "seconds":
+        return ["" if value is None else seconds(value) for value in values]
+    return [text or "" for text in texts(values, brief=True)]
 
 
 def _all_numbers(values: Sequence[object]) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
 from workbench.errors import Interrupted, WorkbenchError
 
@@ -45,26 +47,24 @@ def _clean(text: str) -> str:
     return text.replace("\x1b", "␛").strip("\n")
 
 
-def interrupted(before: int | None, after: int | None) -> Interrupted:
-    """Make the error for Ctrl-C, given the newest snapshots before and after the statement.
+def interrupted(store: Any, since: datetime) -> Interrupted:
+    """Make the error for Ctrl-C: what a statement that began at `since` has kept.
 
-    Examples
-    --------
-    >>> print(interrupted(14, 14))
-    The statement was stopped.
-    Nothing was changed; the store is at snapshot 14.
+    Parameters
+    ----------
+    store : Store or None
+        None while it was still being opened.
     """
-    if before is None or after is None:
-        hint = "What was not committed was rolled back."
-    elif after == before:
-        hint = f"Nothing was changed; the store is at snapshot {after}."
-    else:
-        kept = f"snapshot {after}" if after == before + 1 else f"snapshots {before + 1} to {after}"
-        hint = f"Kept: {kept}, committed before that. The step that was running was rolled back."
-    return Interrupted("The statement was stopped.", hint=hint)
+    return Interrupted("The statement was stopped.", hint=_kept(store, since))
 
 
-def head(store: object) -> int | None:
-    """Return the newest snapshot of a store, None where it cannot be told."""
-    number = getattr(store, "head", None)
-    return number if isinstance(number, int) else None
+def _kept(store: Any, since: datetime) -> str:
+    try:
+        commits = [] if store is None else store.history().rows()
+    except WorkbenchError:
+        return "What was not committed was rolled back."
+    done = [row for row in commits if row["time"] is not None and row["time"] >= since]
+    if not done:
+        return "Nothing was changed."
+    kept = ", ".join(f"snapshot {row['snapshot']} ({row['message']})" for row in reversed(done))
+    return f"Kept: {kept}. The step that was running was rolled back."

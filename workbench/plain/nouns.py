@@ -18,7 +18,7 @@ ROWS = 20
 """How many rows are shown unless a statement says `--limit`."""
 
 _NESTED_ROWS = 10
-_CODE = ("query", "sql", "source", "body", "text", "code", "call")
+_CODE = ("query", "sql", "body", "code", "call")
 _SILENT = ("id", "fingerprint", "definition", "digest", "expanded", "fitted", "state")
 
 
@@ -79,9 +79,10 @@ def _result(result: Any, limit: int) -> Iterable[Block]:
         yield Note(" · ".join([result.message, *facts]), "good")
     if table.num_columns:
         facts = facts if not result.message else []
-        # Of rows that the store made itself, the types are of no interest.
         footer = _footer(table.num_rows, limit, facts)
-        yield Grid.of_arrow(table, limit=limit, footer=footer, types=bool(result.query))
+        # Of rows that the store made itself, types and fractions of seconds are of no interest.
+        asked = bool(result.query)
+        yield Grid.of_arrow(table, limit=limit, footer=footer, types=asked, brief=not asked)
 
 
 def _footer(total: int, limit: int, facts: Sequence[str]) -> str:
@@ -95,13 +96,11 @@ def _rows(total: int) -> str:
     return f"{count(total)} row{'' if total == 1 else 's'}"
 
 
-def _table(
-    result: Any, limit: int, title: str = "", marked: frozenset[tuple[int, int]] = frozenset()
-) -> Grid:
+def _table(result: Any, limit: int, title: str = "", **how: Any) -> Grid:
     """Show a Result that is part of a report: no time, and a footer only when rows are left out."""
     table = result.to_arrow()
     footer = f"{count(limit)} of {_rows(table.num_rows)}" if table.num_rows > limit else ""
-    return Grid.of_arrow(table, limit=limit, title=title, footer=footer, marked=marked)
+    return Grid.of_arrow(table, limit=limit, title=title, footer=footer, **how)
 
 
 def _run(run: Any, limit: int) -> Iterable[Block]:
@@ -164,7 +163,7 @@ def _description(description: Any, limit: int) -> Iterable[Block]:
             yield Code(str(value).strip("\n"), key)
     for title, result in description.tables.items():
         if len(result):
-            yield _table(result, max(limit, ROWS), title)
+            yield _table(result, max(limit, ROWS), title, brief=True)
 
 
 def _is_code(key: str, value: object) -> bool:
@@ -208,8 +207,8 @@ def _source(source: Any) -> Card:
         body: tuple[Block, ...] = (_table(source.as_it_was, _NESTED_ROWS),)
     else:
         body = (
-            _table(source.as_it_was, _NESTED_ROWS, "as it was", _differences(then, now)),
-            _table(source.now, _NESTED_ROWS, "now", _differences(now, then)),
+            _table(source.as_it_was, _NESTED_ROWS, "as it was", marked=_differences(then, now)),
+            _table(source.now, _NESTED_ROWS, "now", marked=_differences(now, then)),
         )
     return Card(title, source.since, TONES.get(source.since, ""), body)
 

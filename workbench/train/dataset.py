@@ -277,7 +277,7 @@ def encode(rows: pa.Table | pa.RecordBatch, spec: FeatureSpec) -> Matrix:
 
     table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
     table = table.select(_positions(table.schema, spec))
-    _check_kinds(table.schema, spec)
+    _check_kinds(table, spec)
     matrix = np.empty((table.num_rows, len(spec.leaves)), np.float32)
     start = 0
     for batch in table.to_batches(max_chunksize=_BLOCK):
@@ -320,11 +320,12 @@ def _missing(missing: Sequence[str], given: Sequence[str]) -> InvalidData:
     return InvalidData(f"The model needs the {noun} {shown}, not given here.", hint=hint)
 
 
-def _check_kinds(schema: pa.Schema, spec: FeatureSpec) -> None:
+def _check_kinds(table: pa.Table, spec: FeatureSpec) -> None:
     wrong = [
-        f"{column.name!r} holds {field.type} where the model learned {_NOUNS[column.kind]}"
-        for column, field in zip(spec.columns, schema, strict=True)
-        if not _fits(field.type, column)
+        f"{column.name!r} holds {values.type} where the model learned {_NOUNS[column.kind]}"
+        for column, values in zip(spec.columns, table.columns, strict=True)
+        # DuckDB gives a plain NULL the type INTEGER.
+        if not _fits(values.type, column) and values.null_count < len(values)
     ]
     if wrong:
         raise InvalidData(
@@ -335,9 +336,9 @@ def _check_kinds(schema: pa.Schema, spec: FeatureSpec) -> None:
 def _fits(dtype: pa.DataType, column: ColumnSpec) -> bool:
     from pyarrow import types
 
+    kind = kind_of(dtype)
     if types.is_null(dtype):
         return True
-    kind = kind_of(dtype)
     if column.kind in {"number", "boolean"}:
         return kind in {"number", "boolean"}
     if kind != column.kind:

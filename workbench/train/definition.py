@@ -125,7 +125,8 @@ class Training:
         algorithms.check(self.model, self.params)
         if self.metric is not None:
             self._check_metric(self.metric)
-        gate.parse(self.deploy, MEASURES)
+        for condition in gate.parse(self.deploy).conditions:
+            check_metric(condition.metric)
 
     def _check_columns(self) -> None:
         if not self.label.strip():

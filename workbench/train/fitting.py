@@ -97,7 +97,8 @@ def _check_task(training: Training, label: Label) -> None:
     """Check what could not be checked before the task was known."""
     if training.metric is not None:
         check_metric(training.metric, label.task)
-    gate.parse(training.deploy, measures(label.task))
+    for condition in gate.parse(training.deploy).conditions:
+        check_metric(condition.metric, label.task)
     algorithms.class_path("xgboost" if training.model == "auto" else training.model, label.task)
 
 

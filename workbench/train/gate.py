@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from workbench.errors import NotFound, StatementError
+from workbench.errors import StatementError
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -56,20 +56,13 @@ class Decision:
     reason: str
 
 
-def parse(text: str, metrics: Iterable[str] | None = None) -> Gate:
+def parse(text: str) -> Gate:
     """Read `always`, `never` or conditions such as `auc >= champion + 0.005 AND logloss <= 0.5`.
-
-    Parameters
-    ----------
-    metrics : iterable of str or None
-        The metrics there are; None accepts any word.
 
     Raises
     ------
     StatementError
         If the text is not a condition, with the place and what was expected.
-    NotFound
-        If there is no such metric.
 
     Examples
     --------
@@ -86,11 +79,6 @@ def parse(text: str, metrics: Iterable[str] | None = None) -> Gate:
         if not tokens.skip("and"):
             raise tokens.error("AND", "the end")
         conditions.append(_condition(tokens))
-    if metrics is not None:
-        known = list(metrics)
-        for condition in conditions:
-            if condition.metric not in known:
-                raise NotFound.named("metric", condition.metric, known, within="this task")
     return Gate(tuple(conditions))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -260,9 +259,7 @@ def _keep(
     kept = replace(model, inputs=source.inputs, snapshot=source.snapshot)
     run = _run(task, kept, watermarks, "noop", "the rows are the same")
     behind = _moved(lake, source, watermarks)
-    definition = lake.records.definition(model.name)
-    changed = definition is None or definition["definition"] != _definition(task, kept)
-    if not behind and not changed and definition and definition["status"] == "active":
+    if not behind and _is_defined(lake.records.definition(model.name), task.training):
         return model, run
     with lake.commit(f"train {model.name}: {run.reason}", run_id=run.id) as tx:
         _check_watermarks(lake, tx, model, watermarks)
@@ -288,19 +285,20 @@ def _run(task: _Task, model: Model, watermarks: Mapping[str, int], mode: Mode, r
     )
 
 
-def _definition(task: _Task, model: Model) -> dict[str, Any]:
-    """Return the definition as JSON will give it back, so that the two can be compared."""
-    record = {**task.training.to_record(), "expanded": task.expanded, "inputs": model.inputs}
-    definition: dict[str, Any] = json.loads(json.dumps(record, default=str))
-    return definition
+def _is_defined(row: Mapping[str, Any] | None, training: Training) -> bool:
+    """Whether a recorded definition is this one, with this trigger, and active."""
+    if row is None or row["kind"] != KIND or row["status"] != "active":
+        return False
+    found: tuple[str, str] = (row["fingerprint"], row["definition"]["when"])
+    return found == (training.fingerprint, training.when)
 
 
 def _define(lake: Lake, tx: Transaction, task: _Task, model: Model) -> None:
     """Record the definition if it is another one than before, under the version first trained by it."""
     before = lake.records.definition(model.name, cursor=tx.cursor)
-    definition = _definition(task, model)
-    if before and before["status"] == "active" and before["definition"] == definition:
+    if _is_defined(before, task.training) and before and before["definition"]["expanded"] == task.expanded:
         return
+    definition = {**task.training.to_record(), "expanded": task.expanded, "inputs": list(model.inputs)}
     lake.records.define(tx, KIND, model.name, model.version, task.training.fingerprint, definition)
 
 

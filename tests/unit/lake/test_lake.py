@@ -390,7 +390,7 @@ def read_only_store() -> Iterator[Path]:
             path.chmod(0o755)
 
 
-@pytest.mark.usefixtures("nobody")
+@pytest.mark.usefixtures("read_only_store", "nobody")
 def test_a_read_only_folder_is_refused(read_only_store: Path) -> None:
     before = sorted(each.name for each in read_only_store.iterdir())
     with pytest.raises(StoreCorrupt, match="cannot be written"):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from workbench.answers import PlanReport
 from workbench.errors import NotFound, StatementError
 from workbench.language import VERBS, HelpText, execute, help_text, parse
 from workbench.language.statement import parts
@@ -22,7 +23,7 @@ class Recorder:
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name not in {*METHODS, "plan"}:
+        if name.startswith("_") or name not in METHODS:
             raise AttributeError(name)
 
         def record(*args: Any, **arguments: Any) -> str:
@@ -30,6 +31,11 @@ class Recorder:
             return f"result of {name}"
 
         return record
+
+
+    def plan(self, verb: str, **arguments: Any) -> PlanReport:
+        self.calls.append((f"plan {verb}", arguments))
+        return PlanReport(verb, "does nothing")
 
 
 def run(text: str, **options: Any) -> tuple[object, list[tuple[str, dict[str, Any]]]]:
@@ -69,7 +75,8 @@ def test_statement_calls_the_store() -> None:
 
 def test_plan_does_nothing() -> None:
     result, calls = run("train m LABEL y --plan AS select 1")
-    assert result == "result of plan"
+    assert isinstance(result, PlanReport)
+    assert result.python == 'store.train("m", "select 1", label="y")'
     assert calls == [("plan train", {"name": "m", "query": "select 1", "label": "y"})]
     assert run("select 1 --plan")[1] == [("plan sql", {"query": "select 1"})]
 

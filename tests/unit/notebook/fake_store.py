@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Callable
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from workbench.derivation import Run
 from workbench.engines.duckdb import reraise
@@ -20,7 +22,7 @@ class Store:
     def __init__(self) -> None:
         self.connection = duckdb.connect()
         self.closed = False
-        self.head = 3
+        self.commits: list[str] = []
         self.during: Callable[[], None] = lambda: None
 
     def sql(self, query: str, params: dict[str, Any] | None = None) -> Result:
@@ -40,6 +42,13 @@ class Store:
     def plan(self, verb: str, **arguments: Any) -> Run:
         """Answer `--plan`."""
         return Run(verb, "plan", "noop", "nothing changed")
+
+    def history(self, name: str | None = None) -> Result:
+        """List the commits, the newest first."""
+        long_ago, now = dt.datetime(2000, 1, 1, tzinfo=dt.UTC), dt.datetime.now(dt.UTC)
+        rows = [{"snapshot": 4 + i, "time": now, "message": text} for i, text in enumerate(self.commits)]
+        first = {"snapshot": 3, "time": long_ago, "message": "long ago"}
+        return Result(pa.Table.from_pylist([*reversed(rows), first]))
 
     def catalog(self) -> dict[str, list[str]]:
         """Name tables and columns."""

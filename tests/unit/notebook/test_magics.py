@@ -168,20 +168,33 @@ def test_data_in_a_message_cannot_colour_the_terminal(shell: InteractiveShell) -
     assert "\x1b[2J" not in "".join(error._render_traceback_())  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(
-    ("kept", "words"), [(0, "Nothing was changed"), (1, "snapshot 4"), (2, "snapshots 4 to 5")]
-)
-def test_ctrl_c_says_what_was_kept(shell: InteractiveShell, kept: int, words: str) -> None:
+KEPT = [
+    ([], "Nothing was changed."),
+    (["refresh a"], "Kept: snapshot 4 (refresh a). The step that was running"),
+    (["refresh a", "refresh b"], "Kept: snapshot 4 (refresh a), snapshot 5 (refresh b)."),
+]
+
+
+@pytest.mark.parametrize(("commits", "words"), KEPT)
+def test_ctrl_c_says_what_was_kept(shell: InteractiveShell, commits: list[str], words: str) -> None:
     store = shell.user_ns["store"]
 
     def stop() -> None:
-        store.head += kept
+        store.commits += commits
         raise KeyboardInterrupt
 
     store.during = stop
     error = fail(shell, "%mlstore refresh late")
     assert isinstance(error, Interrupted)
     assert words in block(error)
+
+
+def test_nothing_to_refresh_is_said(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.user_ns["store"].refresh = lambda name=None, full=False: []
+    assert run(shell, "%mlstore refresh all") == []
+    assert "everything is up to date" in capsys.readouterr().out
+    run(shell, "[]")
+    assert "[]" in capsys.readouterr().out
 
 
 def test_an_error_of_our_own_keeps_its_traceback(shell: InteractiveShell) -> None:

@@ -39,7 +39,7 @@ def test_the_arguments_are_brought_into_one_form() -> None:
         ({"budget": "5 min"}, Unsupported, "BUDGET"),
         ({"split": "hsh"}, NotFound, "Did you mean 'hash'"),
         ({"holdout": 20}, InvalidData, "0.2"),
-        ({"metric": "acc"}, NotFound, "accuracy"),
+        ({"metric": "acuracy"}, NotFound, "accuracy"),
         ({"model": "logistic", "metric": "rmse"}, InvalidData, "classes"),
         ({"model": "ridge", "metric": "auc"}, InvalidData, "regression"),
         ({"model": "sklearn.svm.SVR", "metric": "auc"}, InvalidData, "regression"),

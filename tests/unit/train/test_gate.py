@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from workbench.errors import NotFound, StatementError
+from workbench.errors import StatementError
 from workbench.train.gate import Condition, Gate, decide, parse
 
 
@@ -38,11 +38,6 @@ def test_a_mistake_is_reported_with_its_place(text: str, column: int, expected: 
         parse(text)
     assert (caught.value.line, caught.value.column) == (1, column)
     assert expected in caught.value.expected
-
-
-def test_a_metric_must_exist() -> None:
-    with pytest.raises(NotFound, match="'ac'"):
-        parse("ac > 0.5", ["auc", "accuracy"])
 
 
 @pytest.mark.parametrize(
