@@ -63,7 +63,7 @@ TRIPS = 400
 
 FEATURES = """
 SELECT t.id, t.slow, standardize(t.distance) AS distance, impute(t.passengers, 'median') AS passengers,
-       one_hot(t.zone) AS zone, cyclical(t.at, 'hour') AS hour
+       one_hot(t.zone) AS zone, cyclical(t.started, 'hour') AS hour
 FROM trips AS t
 """
 
@@ -77,12 +77,17 @@ def trained_folder(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) 
         rows = store.sql(f"""
             SELECT i AS id, (i * 37) % 101 / 10 AS distance, CASE WHEN i % 7 > 0 THEN i % 4 END AS passengers,
                    ['north', 'south', 'east'][i % 3 + 1] AS zone,
-                   TIMESTAMP '2024-01-01' + INTERVAL (i) HOUR AS at, (i * 37) % 101 > 50 AS slow
+                   TIMESTAMP '2024-01-01' + INTERVAL (i) HOUR AS started, (i * 37) % 101 > 50 AS slow
             FROM range({TRIPS}) AS t(i)""")
         store.load("trips", rows, key="id")
         store.transform("trip_features", FEATURES, on="trips", key="id", when="on write")
         store.train(
-            "slow", "SELECT * FROM trip_features", label="slow", key="id", model="xgboost", params={"n_estimators": 20}
+            "slow",
+            "SELECT * FROM trip_features",
+            label="slow",
+            key="id",
+            model="xgboost",
+            params={"n_estimators": 20},
         )
         store.bind("slow_prediction", on="trip_features", model="slow")
     return folder

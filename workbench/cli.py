@@ -224,7 +224,7 @@ def _open(address: str | None) -> Session:
 
 
 def _fail(error: WorkbenchError, place: str = "") -> int:
-    print(place + block(error, colour=sys.stderr.isatty()), file=sys.stderr)
+    print(place + block(error, styled=sys.stderr.isatty()), file=sys.stderr)
     return STOPPED if error.code == "interrupted" else FAILED
 
 

@@ -25,7 +25,7 @@ from workbench.lake.statements import run_sql
 from workbench.names import Ref
 from workbench.queries import is_expression, query_text, source_query
 from workbench.schedule import after_write, check_trigger, refresh
-from workbench.train import Model, Training, train
+from workbench.train import Model, Training, registry, train
 from workbench.transform import Query, Transform, create_transform, define_query, find_transform
 from workbench.transform.fitting import fit
 from workbench.transform.steps import STEPS

@@ -84,7 +84,7 @@ def test_the_store_can_be_chosen_anywhere(store: Store, capsys: pytest.CaptureFi
 
 
 def test_flags_belong_to_the_statement(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "noop" in run(capsys, "refresh", "late", "--plan")
+    assert 'store.refresh("late")' in run(capsys, "refresh", "late", "--plan")
     assert run(capsys, "refresh", "late", "--quiet") == ""
     assert "2 of 9 rows" in run(capsys, "sql", "--limit", "2", "select * from range(9)")
 
@@ -140,7 +140,7 @@ def test_a_file_stops_at_its_first_error(store: Store, capsys: pytest.CaptureFix
 
 def test_values_of_a_file_have_names(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     Path("p.mls").write_text("select 1 as a --as first\n---\nselect 2 as b")
-    assert "first = Result, 1 row of 1 columns" in run(capsys, "run", "p.mls")
+    assert "first = Result, 1 row, 1 column" in run(capsys, "run", "p.mls")
 
 
 def test_a_file_that_is_not_there(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -213,5 +213,5 @@ def test_the_module_is_the_command() -> None:
 
 def test_a_pipe_that_closes_early_is_no_error() -> None:
     command = f"{sys.executable} -m workbench.cli --help | head -1"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr and "Broken" not in done.stderr

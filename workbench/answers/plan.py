@@ -74,7 +74,9 @@ def _sql(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
     kinds = [kind for _, kind, _ in classify(query)]
     if "write" not in kinds:
         return PlanReport("sql", "reads; changes nothing", _rows(lake, source_tables(query)))
-    targets = [lake.tables.find(name) for name in written_tables(query) or ()]
+    # What a CREATE makes is not there yet; any other target must be.
+    look_up = lake.tables.find if "create" in query.lower() else lake.tables.resolve
+    targets = [look_up(name) for name in written_tables(query) or ()]
     changed = tuple(each.qualified for each in targets if each is not None)
     what = ", ".join(changed) or "the store"
     return PlanReport("sql", f"writes {what} in one commit", _rows(lake, changed), _after(lake, *changed))

@@ -73,7 +73,7 @@ class _Records:
         schema, _, rest = name.partition(".")
         if schema not in (*SCHEMAS, "model") or not rest:
             return name
-        if schema == "predictions" and rest not in self.definitions:
+        if schema == "predictions" and self.definitions.get(rest, {}).get("kind") != "binding":
             return name
         return name if schema == "model" and rest in self.tables else rest
 

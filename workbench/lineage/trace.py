@@ -261,7 +261,9 @@ class _Walk:
     @contextmanager
     def _as_of(self, snapshot: int, tables: Sequence[str]) -> Iterator[Cursor]:
         """Give a cursor on which the tables are as of a snapshot; the head's where nothing moved."""
-        if self._here.moved(snapshot).isdisjoint(tables):
+        # A table that was dropped is not among those that moved.
+        still_there = all(self._here.find(name) for name in tables)
+        if still_there and self._here.moved(snapshot).isdisjoint(tables):
             yield self._here.cursor
             return
         with self._here.lake.at(snapshot) as past:

@@ -1,7 +1,7 @@
 """An error as one readable block, which still makes the cell fail.
 
 IPython asks an exception for `_render_traceback_` before it writes a traceback itself. The block
-is text with colours: notebooks and terminals show it in a fixed-width font, and nbclient and
+is text, its title bold: notebooks and terminals show it in a fixed-width font, and nbclient and
 Papermill still see a cell that failed.
 """
 
@@ -15,7 +15,7 @@ from workbench.plain.failures import block
 
 def shown_as_block(error: WorkbenchError) -> WorkbenchError:
     """Make an error show itself as its block."""
-    error._render_traceback_ = lambda: block(error, colour=True).split("\n")  # type: ignore[method-assign]
+    error._render_traceback_ = lambda: block(error, styled=True).split("\n")  # type: ignore[method-assign]
     return error
 
 
@@ -24,7 +24,7 @@ def shown_in_full(error: WorkbenchError) -> WorkbenchError:
 
     def render() -> list[str]:
         trace = "".join(traceback.format_exception(error)).rstrip("\n")
-        return [*trace.split("\n"), "", *block(error, colour=True).split("\n")]
+        return [*trace.split("\n"), "", *block(error, styled=True).split("\n")]
 
     error._render_traceback_ = render  # type: ignore[method-assign]
     return error

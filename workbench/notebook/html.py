@@ -65,7 +65,8 @@ def _badge(words: str, tone: str) -> str:
 
 def _heading(heading: Heading) -> str:
     kind = f'<span class="mls-kind">{escape(heading.kind)}</span>' if heading.kind else ""
-    return f'<div class="mls-head">{kind}<span class="mls-name">{escape(heading.title)}</span>{_badge(heading.badge, heading.tone)}</div>'
+    name = f'<span class="mls-name">{escape(heading.title)}</span>'
+    return f'<div class="mls-head">{kind}{name}{_badge(heading.badge, heading.tone)}</div>'
 
 
 def _facts(facts: Facts) -> str:

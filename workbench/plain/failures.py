@@ -8,7 +8,8 @@ from typing import Any
 
 from workbench.errors import Interrupted, WorkbenchError
 
-_RED, _BLUE, _END = "\x1b[1;31m", "\x1b[34m", "\x1b[0m"
+# Bold and no colours: notebooks show errors on red, light or dark, and few colours read well on both.
+_BOLD, _END = "\x1b[1m", "\x1b[0m"
 
 _TITLES: Mapping[str, str] = {
     "statement": "This statement cannot be read",
@@ -23,7 +24,7 @@ _TITLES: Mapping[str, str] = {
 }
 
 
-def block(error: WorkbenchError, *, colour: bool = False) -> str:
+def block(error: WorkbenchError, *, styled: bool = False) -> str:
     """Write an error for a place with a fixed-width font.
 
     The engine's own line and the caret under it stay where they are.
@@ -36,10 +37,10 @@ def block(error: WorkbenchError, *, colour: bool = False) -> str:
     There is no table 'flihgts'.
     → Did you mean 'flights'?
     """
-    title, hint = _TITLES.get(error.code, "This did not work"), f"→ {_clean(error.hint)}"
-    if colour:
-        title, hint = f"{_RED}{title}{_END}", f"{_BLUE}{hint}{_END}"
-    return "\n".join([title, _clean(error.message), *([hint] if error.hint else [])])
+    title = _TITLES.get(error.code, "This did not work")
+    title = f"{_BOLD}{title}{_END}" if styled else title
+    hint = [f"→ {_clean(error.hint)}"] if error.hint else []
+    return "\n".join([title, _clean(error.message), *hint])
 
 
 def _clean(text: str) -> str:

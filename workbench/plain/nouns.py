@@ -39,7 +39,8 @@ def bound(name: str, value: Any) -> Report:
     """
     what = type(value).__name__
     if hasattr(value, "to_arrow"):
-        what += f", {_rows(len(value))} of {count(len(value.columns))} columns"
+        columns = len(value.columns)
+        what += f", {_rows(len(value))}, {count(columns)} column{'' if columns == 1 else 's'}"
     elif isinstance(value, list):
         what += f", {count(len(value))} items"
     return Report((Note(f"{name} = {what}", "info"),))
@@ -115,11 +116,16 @@ def _run(run: Any, limit: int) -> Iterable[Block]:
             "rows deleted": run.rows_deleted or None,
             "snapshot": str(run.snapshot) if run.snapshot is not None else "",
             "took": seconds(run.seconds),
-            **{key.replace("_", " "): value for key, value in run.details.items()},
+            **{key.replace("_", " "): _detail(value) for key, value in run.details.items()},
         }
     )
     if run.error:
         yield Note(run.error, "bad")
+
+
+def _detail(value: Any) -> Any:
+    """Of what is recorded by name (the digests of files, say), the names are enough."""
+    return tuple(value) if isinstance(value, Mapping) else value
 
 
 def _inputs(inputs: Mapping[str, Sequence[int | None]]) -> list[str]:

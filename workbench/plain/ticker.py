@@ -148,11 +148,16 @@ def terminal_ticker() -> Ticker:
     """Return a progress sink that writes one line to the terminal, or nothing where there is none."""
     if not sys.stderr.isatty():
         return Ticker(lambda tick: None, lambda: None)
-    return Ticker(_write_line, lambda: print("\r\x1b[K", end="", file=sys.stderr, flush=True))
+    return Ticker(_write_line, lambda: _rewrite_line(""))
 
 
 def _write_line(tick: Tick) -> None:
     width = max(20, shutil.get_terminal_size().columns - 1)
     full = None if tick.fraction is None else round(tick.fraction * 20)
     bar = "" if full is None else "█" * full + "░" * (20 - full) + " "
-    print(f"\r\x1b[K{(bar + tick.words())[:width]}", end="", file=sys.stderr, flush=True)
+    _rewrite_line((bar + tick.words())[:width])
+
+
+def _rewrite_line(text: str) -> None:
+    sys.stderr.write(f"\r\x1b[K{text}")
+    sys.stderr.flush()

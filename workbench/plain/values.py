@@ -162,7 +162,7 @@ def formatter(values: Sequence[Any], *, brief: bool = False) -> Format:
     kinds = {type(value) for value in values if value is not None}
     if kinds and kinds <= {float, int} and float in kinds:
         return _float_format([float(value) if value is not None else None for value in values])
-    if kinds == {dt.datetime} or kinds == {dt.time}:
+    if kinds in ({dt.datetime}, {dt.time}):
         return _time_format(values, brief=brief)
     if kinds <= {int, bool, Decimal, dt.date}:
         return _whole

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from workbench.train.dataset import FeatureSpec, Matrix
+    from workbench.train.dataset import FeatureSpec
+    from workbench.train.encoding import Matrix
     from workbench.train.label import Task
 
 _REGRESSION = "regression"

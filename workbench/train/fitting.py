@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import InvalidData, ModelError, WorkbenchError
 from workbench.progress import step
 from workbench.train import algorithms, gate
-from workbench.train.dataset import FeatureSpec, describe, encode
+from workbench.train.dataset import FeatureSpec, describe
+from workbench.train.encoding import encode
 from workbench.train.evaluate import Score, check_metric, constant_answers, evaluate, measures, point
 from workbench.train.gate import Decision
-from workbench.train.label import Label, read_label
+from workbench.train.label import Label, read_label, value_type
 from workbench.train.scoring import Fitted
 
 if TYPE_CHECKING:
@@ -150,7 +151,8 @@ def _decide(
     }
     if champion is None or not condition.asks_champion:
         return gate.decide(condition, scores, None)
-    if (champion.task, champion.classes) != (label.task, label.classes):
+    # False and 0 are equal in Python, so the types of the classes are compared as well.
+    if (champion.classes, champion.value_type) != (label.classes, value_type(label.classes)):
         return Decision(False, f"not deployed: {champion.ref} predicts other values and cannot be compared")
     try:
         answers = load(champion).answers(encode(tested, champion.features), truth)

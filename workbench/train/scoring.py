@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import ModelError
 from workbench.train import algorithms
-from workbench.train.dataset import encode
+from workbench.train.encoding import encode
 from workbench.train.evaluate import Answers
 from workbench.train.label import decode
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from workbench.train.dataset import FeatureSpec, Matrix
+    from workbench.train.dataset import FeatureSpec
+    from workbench.train.encoding import Matrix
     from workbench.train.label import Task, Value
 
 

@@ -1,4 +1,5 @@
 """Text analysis of SQL: calls, tables, canonical text, lineage and provenance, checked against DuckDB."""
+# ruff: noqa: E501 - a query and what it must give read best on one line
 
 from __future__ import annotations
 
@@ -91,7 +92,13 @@ def test_replacing_nothing_changes_nothing(sql: str) -> None:
     assert replace_spans(sql, []) == sql
 
 
-@given(st.lists(st.sampled_from(["'a''b'", "x", "\n", " ", "/* f(1) */", "$$f(2)$$", '"f"', "é", "🦆", ",", "-- f(3)\n"])))
+@given(
+    st.lists(
+        st.sampled_from(
+            ["'a''b'", "x", "\n", " ", "/* f(1) */", "$$f(2)$$", '"f"', "é", "🦆", ",", "-- f(3)\n"]
+        )
+    )
+)
 def test_only_the_calls_are_replaced(pieces: list[str]) -> None:
     around = " ".join(pieces)
     sql = f"{around} f(x, 1) {around} f(f(2)) {around}"
@@ -99,7 +106,10 @@ def test_only_the_calls_are_replaced(pieces: list[str]) -> None:
     for call in find_calls(sql, {"f"}):
         if not outermost or call.start >= outermost[-1].end:
             outermost.append(call)
-    assert replace_spans(sql, [(call.start, call.end, "!") for call in outermost]) == f"{around} ! {around} ! {around}"
+    assert (
+        replace_spans(sql, [(call.start, call.end, "!") for call in outermost])
+        == f"{around} ! {around} ! {around}"
+    )
 
 
 def test_spans_that_overlap_are_refused() -> None:
@@ -227,8 +237,12 @@ def _expressions() -> st.SearchStrategy[str]:
     return st.recursive(
         leaves,
         lambda inner: st.one_of(
-            st.tuples(inner, st.sampled_from(["+", "-", "*", "<", "="]), inner).map(lambda p: f"{p[0]} {p[1]} ({p[2]})"),
-            st.tuples(inner, st.sampled_from(["+", "-", "*"]), inner).map(lambda p: f"({p[0]}) {p[1]} {p[2]}"),
+            st.tuples(inner, st.sampled_from(["+", "-", "*", "<", "="]), inner).map(
+                lambda p: f"{p[0]} {p[1]} ({p[2]})"
+            ),
+            st.tuples(inner, st.sampled_from(["+", "-", "*"]), inner).map(
+                lambda p: f"({p[0]}) {p[1]} {p[2]}"
+            ),
             inner.map(lambda each: f"-({each})"),
             inner.map(lambda each: f"case when ({each}) > 1 then 1 else {each} end"),
         ),
@@ -314,7 +328,7 @@ def test_lineage_of_exotic_sql_never_raises(sql: str) -> None:
 
 
 def test_output_columns_can_be_named_by_the_caller() -> None:
-    (edge,) = [each for each in column_lineage("select a + 1 from t", SCHEMA, names=["(a + 1)"])]
+    (edge,) = column_lineage("select a + 1 from t", SCHEMA, names=["(a + 1)"])
     assert (edge.output_column, edge.column) == ("(a + 1)", "a")
 
 
@@ -347,14 +361,18 @@ def _database(rows: list[tuple[int, int, int, int]]) -> duckdb.DuckDBPyConnectio
 
 @pytest.mark.parametrize("sql", QUERIES)
 @settings(max_examples=8, deadline=None)
-@given(rows=st.lists(st.tuples(*[st.integers(0, 6)] * 4), min_size=3, max_size=10, unique_by=lambda row: row[0]))
+@given(
+    rows=st.lists(st.tuples(*[st.integers(0, 6)] * 4), min_size=3, max_size=10, unique_by=lambda row: row[0])
+)
 def test_a_column_that_is_not_in_the_lineage_makes_no_difference(
     sql: str, rows: list[tuple[int, int, int, int]]
 ) -> None:
     found = column_lineage(sql, SCHEMA)
     connection = _database(rows)
     names = [column[0] for column in connection.execute(sql).description]
-    before = {name: sorted(connection.execute(f"select {name} from ({sql})").fetchall(), key=str) for name in names}
+    before = {
+        name: sorted(connection.execute(f"select {name} from ({sql})").fetchall(), key=str) for name in names
+    }
     for table, column in itertools.chain((("t", each) for each in "ab"), (("u", each) for each in "cd")):
         about = [edge for edge in found if edge.table.endswith(table) and edge.column in (column, "*")]
         connection.execute(f"begin; update {table} set {column} = {column} + 3")
@@ -368,7 +386,10 @@ def test_a_column_that_is_not_in_the_lineage_makes_no_difference(
 
 # -- provenance ------------------------------------------------------------------------------------
 
-TABLES = {"t": dict.fromkeys(("id", "a", "b", "l"), "INTEGER"), "u": dict.fromkeys(("id", "c", "d"), "INTEGER")}
+TABLES = {
+    "t": dict.fromkeys(("id", "a", "b", "l"), "INTEGER"),
+    "u": dict.fromkeys(("id", "c", "d"), "INTEGER"),
+}
 
 TRACED = [
     ("select id, a from t where b > 1", ["id"]),
@@ -393,7 +414,9 @@ TRACED = [
 
 @pytest.mark.parametrize(("sql", "key"), TRACED)
 @settings(max_examples=10, deadline=None)
-@given(rows=st.lists(st.tuples(*[st.integers(0, 4)] * 4), min_size=2, max_size=9, unique_by=lambda row: row[0]))
+@given(
+    rows=st.lists(st.tuples(*[st.integers(0, 4)] * 4), min_size=2, max_size=9, unique_by=lambda row: row[0])
+)
 def test_the_traced_rows_alone_give_the_output_row_again(
     sql: str, key: list[str], rows: list[tuple[int, int, int, int]]
 ) -> None:
@@ -404,8 +427,12 @@ def test_the_traced_rows_alone_give_the_output_row_again(
     outputs = connection.execute(sql.partition(" limit")[0]).fetchall()
     for output in connection.execute(sql).fetchall():
         values = {f"k{index}": output[names.index(name)] for index, name in enumerate(key)}
-        wanted = [row for row in outputs if all(row[names.index(name)] == output[names.index(name)] for name in key)]
-        assert sorted(_on_traced_rows(connection, sql, queries, values, names, key), key=str) == sorted(wanted, key=str)
+        wanted = [
+            row for row in outputs if all(row[names.index(name)] == output[names.index(name)] for name in key)
+        ]
+        assert sorted(_on_traced_rows(connection, sql, queries, values, names, key), key=str) == sorted(
+            wanted, key=str
+        )
 
 
 def _on_traced_rows(
@@ -459,7 +486,10 @@ def test_a_null_key_finds_its_rows() -> None:
         ("select random() as r, a from t", ["r"]),
         ("select a from t", ["nope"]),
         ("select a from t except select c from u", ["a"]),
-        ("with recursive r as (select 1 as n union all select n + 1 from r where n < 3) select n from r", ["n"]),
+        (
+            "with recursive r as (select 1 as n union all select n + 1 from r where n < 3) select n from r",
+            ["n"],
+        ),
         ("delete from t", ["a"]),
         ("selec", ["a"]),
         ("select 1 as a", ["a"]),
@@ -470,7 +500,9 @@ def test_what_cannot_be_traced_is_none(sql: str, key: list[str]) -> None:
 
 
 def test_tables_in_expressions_are_absent() -> None:
-    queries = provenance("select id, (select max(c) from u) as m from t where id in (select d from u)", TABLES, ["id"])
+    queries = provenance(
+        "select id, (select max(c) from u) as m from t where id in (select d from u)", TABLES, ["id"]
+    )
     assert queries is not None
     assert set(queries) == {"t"}
 

@@ -2,67 +2,46 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from datetime import date
-from types import ModuleType
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 
 from workbench.errors import InvalidData, NotFound, Unsupported
+from workbench.lake import Result
 from workbench.lineage import MOST_ROWS
 from workbench.store import Store
-
-
-@pytest.fixture
-def shop(store: Store) -> Store:
-    """A store with t, u → big (query) → f (transform) → agg (transform)."""
-    rows = {"id": list(range(40)), "g": [i % 4 for i in range(40)], "x": [i * 1.5 for i in range(40)]}
-    store.load("t", pa.table(rows), key="id")
-    store.load("u", pa.table({"g": [0, 1, 2], "name": ["a", "b", "c"]}), key="g")
-    store.query("big", "select * from t where x > 6")
-    store.transform("f", "select id, g, standardize(x) as z, name from big left join u using (g)", key="id")
-    store.transform("agg", "select g, sum(z) as s from f group by g", key="g")
-    return store
-
-
-@pytest.fixture
-def toy() -> Iterator[str]:
-    """A model: a function of a module."""
-    module = ModuleType("toy_model")
-    module.double = lambda batch: pc.multiply(batch.column("x"), 2.0)  # type: ignore[attr-defined]
-    sys.modules["toy_model"] = module
-    yield "py:toy_model:double"
-    del sys.modules["toy_model"]
 
 
 def said(store: Store, table: str, key: Any) -> dict[str, tuple[list[Any], str, list[Any]]]:
     """Return, for each source, its rows then, what became of them, and its rows now."""
     found = store.trace(table, key)
     return {
-        source.table: ([tuple(row.values()) for row in source.as_it_was.rows()], source.since, [tuple(row.values()) for row in source.now.rows()])
+        source.table: (_tuples(source.as_it_was), source.since, _tuples(source.now))
         for source in found.sources
-    }  # fmt: skip
+    }
 
 
-def test_a_table_has_its_row_and_no_sources(shop: Store) -> None:
-    found = shop.trace("t", 3)
+def _tuples(result: Result) -> list[Any]:
+    return [tuple(row.values()) for row in result.rows()]
+
+
+def test_a_table_has_its_row_and_no_sources(seen_shop: Store) -> None:
+    found = seen_shop.trace("t", 3)
     assert (found.table, found.key, found.row.rows()) == ("main.t", (3,), [{"id": 3, "g": 3, "x": 4.5}])
     assert found.sources == []
 
 
-def test_a_transform_leads_to_the_rows_it_read(shop: Store) -> None:
-    assert said(shop, "f", 9) == {
+def test_a_transform_leads_to_the_rows_it_read(seen_shop: Store) -> None:
+    assert said(seen_shop, "f", 9) == {
         "main.t": ([(9, 1, 13.5)], "unchanged", [(9, 1, 13.5)]),
         "main.u": ([(1, "b")], "unchanged", [(1, "b")]),
     }
 
 
-def test_the_missing_side_of_a_left_join_is_no_source_row(shop: Store) -> None:
-    assert said(shop, "f", 11)["main.u"] == ([], "unchanged", [])
+def test_the_missing_side_of_a_left_join_is_no_source_row(seen_shop: Store) -> None:
+    assert said(seen_shop, "f", 11)["main.u"] == ([], "unchanged", [])
 
 
 def test_what_became_of_the_rows(shop: Store) -> None:
@@ -82,12 +61,12 @@ def test_a_new_column_is_a_change(shop: Store) -> None:
     assert (rows, since, now) == ([(9, 1, 13.5)], "changed", [(9, 1, 13.5, None)])
 
 
-def test_an_aggregate_leads_to_its_group_and_on_to_the_raw_rows(shop: Store) -> None:
-    found = said(shop, "agg", 1)
+def test_an_aggregate_leads_to_its_group_and_on_to_the_raw_rows(seen_shop: Store) -> None:
+    found = said(seen_shop, "agg", 1)
     ids = [i for i in range(40) if i % 4 == 1 and i * 1.5 > 6]
     assert [row[0] for row in found["features.f"][0]] == ids
-    assert shop.trace("agg", 1).not_traced == ()
-    raw = [source for source in shop.trace("agg", 1).sources if source.table == "main.t"]
+    assert seen_shop.trace("agg", 1).not_traced == ()
+    raw = [source for source in seen_shop.trace("agg", 1).sources if source.table == "main.t"]
     assert sorted(row["id"] for source in raw for row in source.as_it_was.rows()) == ids
 
 
@@ -136,7 +115,9 @@ def test_a_source_that_was_dropped(store: Store) -> None:
 
 def test_keys_of_several_columns_and_other_types(store: Store) -> None:
     days = [date(2024, 1, 1), date(2024, 1, 2)]
-    store.load("t", pa.table({"day": days * 2, "k": ["a", "a", "b", "b"], "v": [1, 2, 3, 4]}), key=("day", "k"))
+    store.load(
+        "t", pa.table({"day": days * 2, "k": ["a", "a", "b", "b"], "v": [1, 2, 3, 4]}), key=("day", "k")
+    )
     store.transform("f", "select day, k, v * 2 as w from t", key=("day", "k"))
     wanted = {"main.t": ([(days[1], "a", 2)], "unchanged", [(days[1], "a", 2)])}
     for key in ((days[1], "a"), ["2024-01-02", "a"], {"K": "a", "day": days[1]}):
@@ -157,7 +138,11 @@ def test_a_prediction_leads_to_the_row_it_was_made_for_and_further(store: Store,
         feature, raw = found.sources
         assert feature.snapshot == prediction["source_snapshot"]
         assert feature.as_it_was.rows() == [{"id": 2, "x": 3.0}]
-        assert (raw.since, raw.as_it_was.rows(), raw.now.rows()) == ("changed", [{"id": 2, "x": 2.0}], [{"id": 2, "x": 50.0}])
+        assert (raw.since, raw.as_it_was.rows(), raw.now.rows()) == (
+            "changed",
+            [{"id": 2, "x": 2.0}],
+            [{"id": 2, "x": 50.0}],
+        )
 
 
 def test_a_refreshed_feature_does_not_rewrite_what_was_predicted(store: Store, toy: str) -> None:
@@ -169,7 +154,11 @@ def test_a_refreshed_feature_does_not_rewrite_what_was_predicted(store: Store, t
     store.sql("update t set x = 50 where id = 1")
     store.refresh("f")
     feature, raw = store.trace("twice", 1).sources
-    assert (feature.since, feature.as_it_was.rows(), feature.now.rows()) == ("changed", [{"id": 1, "x": 2.0}], [{"id": 1, "x": 51.0}])
+    assert (feature.since, feature.as_it_was.rows(), feature.now.rows()) == (
+        "changed",
+        [{"id": 1, "x": 2.0}],
+        [{"id": 1, "x": 51.0}],
+    )
     assert raw.as_it_was.rows() == [{"id": 1, "x": 1.0}]
 
 
@@ -184,20 +173,20 @@ def test_the_view_of_predictions_shows_each_binding(store: Store, toy: str) -> N
 # -- mistakes --------------------------------------------------------------------------------------
 
 
-def test_an_unknown_key_names_table_and_key(shop: Store) -> None:
+def test_an_unknown_key_names_table_and_key(seen_shop: Store) -> None:
     with pytest.raises(NotFound, match=r"id = 999 in main\.t"):
-        shop.trace("t", 999)
+        seen_shop.trace("t", 999)
 
 
 @pytest.mark.parametrize("key", [(1, 2), (), {"g": 1}])
-def test_a_key_of_other_columns_is_refused(shop: Store, key: Any) -> None:
+def test_a_key_of_other_columns_is_refused(seen_shop: Store, key: Any) -> None:
     with pytest.raises(InvalidData, match=r"\(id\)"):
-        shop.trace("f", key)
+        seen_shop.trace("f", key)
 
 
-def test_a_key_of_another_type_is_refused(shop: Store) -> None:
+def test_a_key_of_another_type_is_refused(seen_shop: Store) -> None:
     with pytest.raises(InvalidData, match="id BIGINT"):
-        shop.trace("f", "abc")
+        seen_shop.trace("f", "abc")
 
 
 def test_without_a_key_there_is_no_trace(shop: Store) -> None:
@@ -208,6 +197,6 @@ def test_without_a_key_there_is_no_trace(shop: Store) -> None:
         assert error.value.hint
 
 
-def test_an_unknown_table(shop: Store) -> None:
+def test_an_unknown_table(seen_shop: Store) -> None:
     with pytest.raises(NotFound, match="nope"):
-        shop.trace("nope", 1)
+        seen_shop.trace("nope", 1)

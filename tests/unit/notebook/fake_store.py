@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from workbench.answers import PlanReport
 from workbench.derivation import Run
 from workbench.engines.duckdb import reraise
 from workbench.lake.result import Result
@@ -39,9 +40,9 @@ class Store:
             self.during()
         return [Run(name or "late", "transform", seconds=time.monotonic() % 1)]
 
-    def plan(self, verb: str, **arguments: Any) -> Run:
+    def plan(self, verb: str, **arguments: Any) -> PlanReport:
         """Answer `--plan`."""
-        return Run(verb, "plan", "noop", "nothing changed")
+        return PlanReport(verb, "does nothing: nothing changed")
 
     def history(self, name: str | None = None) -> Result:
         """List the commits, the newest first."""

@@ -97,7 +97,7 @@ def test_a_variable_that_is_not_there_is_named(shell: InteractiveShell) -> None:
 
 def test_as_binds_and_shows_a_note(shell: InteractiveShell) -> None:
     shown = run(shell, "%%mlstore --as late\nselect 1 as a, 2 as b")
-    assert shown.blocks[0].text == "late = Result, 1 row of 2 columns"
+    assert shown.blocks[0].text == "late = Result, 1 row, 2 columns"
     assert len(shell.user_ns["late"]) == 1
 
 
@@ -122,7 +122,8 @@ def test_limit_is_for_the_display_only(shell: InteractiveShell) -> None:
 def test_plan_does_nothing(shell: InteractiveShell) -> None:
     store = shell.user_ns["store"]
     store.during = lambda: pytest.fail("it ran")
-    assert run(shell, "%mlstore refresh late --plan").mode == "noop"
+    plan = run(shell, "%mlstore refresh late --plan")
+    assert (plan.verb, plan.python) == ("refresh", 'store.refresh("late")')
 
 
 def test_help_needs_no_store(shell: InteractiveShell, tmp_path: Path) -> None:

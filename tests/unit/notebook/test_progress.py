@@ -65,16 +65,37 @@ def test_many_events_draw_no_more_often_than_the_clock() -> None:
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 def test_the_thread_ends_however_the_work_ends(error: type[BaseException]) -> None:
     seen = Seen()
-    with (
-        pytest.raises(error),
-        Ticker(seen.ticks.append, seen.clear, delay=0, period=0.01) as sink,
-        watch(sink),
-        step("work"),
-    ):
-        time.sleep(0.05)
-        raise error
+
+    def work() -> None:
+        ticker = Ticker(seen.ticks.append, seen.clear, delay=0, period=0.01)
+        with ticker as sink, watch(sink), step("work"):
+            time.sleep(0.05)
+            raise error
+
+    with pytest.raises(error):
+        work()
     assert seen.cleared == 1
     assert not [thread for thread in threading.enumerate() if thread.name == "mlstore-progress"]
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_has_one_line_that_is_wiped(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    ticker = terminal_ticker()
+    ticker._delay, ticker._period = 0.0, 0.01
+    with ticker as sink, watch(sink), step("Loading", total=4) as advance:
+        advance(1)
+        time.sleep(0.1)
+    assert "█████░░░░░░░░░░░░░░░ Loading · 25 % (1 of 4)" in stream.getvalue()
+    assert "\n" not in stream.getvalue()
+    assert stream.getvalue().endswith("\r\x1b[K")
 
 
 def test_without_a_terminal_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,10 +151,17 @@ def test_a_small_batch_gives_the_same(table: Store) -> None:
         ({"column": "v"}, InvalidData, "column 'v' already"),
     ],
 )
-def test_bad_bindings_are_refused(table: Store, change: dict[str, object], error: type[Exception], said: str) -> None:
+def test_bad_bindings_are_refused(
+    table: Store, change: dict[str, object], error: type[Exception], said: str
+) -> None:
     table.load("loose", [{"v": 1}])
     head = table._lake.head()
-    arguments: dict[str, object] = {"column": "p", "on": "t", "model": "py:own_models:double", "inputs": ["v"]}
+    arguments: dict[str, object] = {
+        "column": "p",
+        "on": "t",
+        "model": "py:own_models:double",
+        "inputs": ["v"],
+    }
     arguments |= change
     with pytest.raises(error, match=said):
         table.bind(arguments.pop("column"), **arguments)  # type: ignore[arg-type]

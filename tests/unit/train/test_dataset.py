@@ -9,7 +9,8 @@ import pytest
 
 from workbench.errors import InvalidData, Unsupported
 from workbench.train import dataset
-from workbench.train.dataset import ColumnSpec, FeatureSpec, describe, encode
+from workbench.train.dataset import ColumnSpec, FeatureSpec, describe
+from workbench.train.encoding import encode
 
 
 def rows(sql: str) -> pa.Table:
@@ -126,7 +127,8 @@ def test_a_column_of_nothing_but_null_fits_every_kind() -> None:
 
 
 def test_chunks_and_blocks_do_not_matter() -> None:
-    sql = "SELECT CASE WHEN i % 3 <> 0 THEN i END AS n, ['a', NULL, 'b'][1 + i % 3] AS c FROM range(150_000) AS r(i)"
+    columns = "CASE WHEN i % 3 <> 0 THEN i END AS n, ['a', NULL, 'b'][1 + i % 3] AS c"
+    sql = f"SELECT {columns} FROM range(150_000) AS r(i)"
     whole = rows(sql).combine_chunks()
     pieces = pa.concat_tables([whole.slice(start, 7_001) for start in range(0, 150_000, 7_001)])
     spec = describe(whole, ["n", "c"])

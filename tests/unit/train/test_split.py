@@ -70,7 +70,8 @@ def test_columns_are_not_run_together() -> None:
 
 
 def test_a_time_zone_moves_no_row() -> None:
-    relation = "SELECT i AS id, TIMESTAMPTZ '2020-01-01 00:00:00+00' + i * INTERVAL 1 HOUR AS t FROM range(100) AS r(i)"
+    start = "TIMESTAMPTZ '2020-01-01 00:00:00+00'"
+    relation = f"SELECT i AS id, {start} + i * INTERVAL 1 HOUR AS t FROM range(100) AS r(i)"
     split = Split("hash", ("t",), 0.5)
     found = []
     for zone in ("UTC", "Asia/Tokyo"):

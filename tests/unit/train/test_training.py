@@ -27,8 +27,8 @@ from workbench.errors import Conflict, InvalidData, ModelError, NotFound, Unsupp
 from workbench.lake import Lake
 from workbench.progress import watch
 from workbench.train import registry, tracking
-from workbench.train.dataset import encode
 from workbench.train.definition import Training
+from workbench.train.encoding import encode
 from workbench.train.model import Model
 from workbench.train.training import train
 

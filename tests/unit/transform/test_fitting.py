@@ -1,4 +1,5 @@
 """Fitting the built-in functions of a query: over which rows, in which order, into which text."""
+# ruff: noqa: E501 - a query and what it must give read best on one line
 
 from __future__ import annotations
 
@@ -51,7 +52,14 @@ class Spy:
 
 @pytest.mark.parametrize(
     "sql",
-    ["", "select 1", "not sql at all ((", "select 'standardize(x)' -- impute(y)\n\n", "SELECT  t.standardize(x)", "∑ \r\n\t"],
+    [
+        "",
+        "select 1",
+        "not sql at all ((",
+        "select 'standardize(x)' -- impute(y)\n\n",
+        "SELECT  t.standardize(x)",
+        "∑ \r\n\t",
+    ],
 )
 def test_a_body_without_steps_passes_byte_for_byte(sql: str) -> None:
     spy = Spy(duckdb.connect())
@@ -135,7 +143,9 @@ def test_a_step_is_fitted_over_the_rows_of_its_select(
 
 
 def test_the_standardized_column_has_mean_zero_and_deviation_one(cursor: duckdb.DuckDBPyConnection) -> None:
-    sql = "with a as (select g, standardize(sum(x)) as s from t group by all) select standardize(s) as q from a"
+    sql = (
+        "with a as (select g, standardize(sum(x)) as s from t group by all) select standardize(s) as q from a"
+    )
     values = numbers(cursor, fit(cursor, sql).sql)
     assert values.mean() == pytest.approx(0, abs=1e-12)
     assert values.std() == pytest.approx(1)
@@ -175,7 +185,10 @@ def test_equal_calls_over_other_rows_are_fitted_apart(cursor: duckdb.DuckDBPyCon
     second = numbers(cursor, "select x from t where g = 1")
     assert state(fitted, "standardize(x)#2")["mean"] == pytest.approx(second.mean())
     everything = numbers(cursor, "select x from t")
-    expected = [*((everything - everything.mean()) / everything.std()), *((second - second.mean()) / second.std())]
+    expected = [
+        *((everything - everything.mean()) / everything.std()),
+        *((second - second.mean()) / second.std()),
+    ]
     assert sorted(numbers(cursor, fitted.sql)) == pytest.approx(sorted(expected))
 
 
@@ -230,7 +243,7 @@ def test_no_rows_at_all(cursor: duckdb.DuckDBPyConnection) -> None:
         ("select standardize(columns('x')) from t", StatementError, "single columns"),
         ("select * from t join t as u on standardize(t.x) = u.x", StatementError, "FROM or JOIN"),
         ("update t set x = standardize(x)", StatementError, "no rows"),
-        ("select (select standardize(u.x + t.x) from t as u) from t", StatementError, "\"t\" not found"),
+        ("select (select standardize(u.x + t.x) from t as u) from t", StatementError, '"t" not found'),
         ("select standardize(x) as z, g from t where z > 1 group by 1", Unsupported, "GROUP BY 1"),
         ("select standardize(x) as z from t where z > 1", NotFound, "z"),
         ("select standardize(x) from t where (", StatementError, "cannot be read"),
@@ -258,8 +271,13 @@ def test_the_record_gives_the_same_again(cursor: duckdb.DuckDBPyConnection) -> N
     assert set(rows[0]) == {"step", "call", "statistic", "position", "number", "text"}
     assert Fitted.from_rows(sql, reversed(rows)) == fitted
     # As a record of the lake gives them back.
-    cursor.execute("create table f (step varchar, call varchar, statistic varchar, position bigint, number double, text varchar)")
-    cursor.executemany("insert into f values (?, ?, ?, ?, ?, ?)", [list(row.values())[:3] + [row["position"], row["number"], row["text"]] for row in rows])
+    cursor.execute(
+        "create table f (step varchar, call varchar, statistic varchar, position bigint, number double, text varchar)"
+    )
+    cursor.executemany(
+        "insert into f values (?, ?, ?, ?, ?, ?)",
+        [[*list(row.values())[:3], row["position"], row["number"], row["text"]] for row in rows],
+    )
     names = ("step", "call", "statistic", "position", "number", "text")
     stored = [dict(zip(names, row, strict=True)) for row in cursor.execute("from f").fetchall()]
     assert Fitted.from_rows(sql, stored) == fitted
@@ -267,7 +285,11 @@ def test_the_record_gives_the_same_again(cursor: duckdb.DuckDBPyConnection) -> N
 
 def test_a_list_has_a_row_for_each_element(cursor: duckdb.DuckDBPyConnection) -> None:
     rows = fit(cursor, "select one_hot(k) from t").to_rows()
-    assert [(row["position"], row["text"], row["number"]) for row in rows] == [(0, "a", None), (1, "b", None), (2, "c", None)]
+    assert [(row["position"], row["text"], row["number"]) for row in rows] == [
+        (0, "a", None),
+        (1, "b", None),
+        (2, "c", None),
+    ]
 
 
 def test_a_record_that_lacks_a_call_is_refused() -> None:
@@ -276,7 +298,10 @@ def test_a_record_that_lacks_a_call_is_refused() -> None:
 
 
 def test_what_was_fitted_can_be_said(cursor: duckdb.DuckDBPyConnection) -> None:
-    said = [step.describe() for step in fit(cursor, "select standardize(id), one_hot(k), date_parts(ts) from t").steps]
+    said = [
+        step.describe()
+        for step in fit(cursor, "select standardize(id), one_hot(k), date_parts(ts) from t").steps
+    ]
     assert said == [
         "standardize(id): mean 49.5, standard deviation 28.8661",
         "one_hot(k): categories a, b, c",

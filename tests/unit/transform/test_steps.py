@@ -1,4 +1,5 @@
 """The built-in steps against scikit-learn and DuckDB."""
+# ruff: noqa: E501 - a query and what it must give read best on one line
 
 from __future__ import annotations
 
@@ -43,11 +44,15 @@ def test_standardize_is_that_of_scikit_learn(values: list[float | None]) -> None
     if not present:
         return
     scaler = StandardScaler().fit(np.array(present).reshape(-1, 1))
-    expected = scaler.transform(np.array([NAN if value is None else value for value in values]).reshape(-1, 1))
+    expected = scaler.transform(
+        np.array([NAN if value is None else value for value in values]).reshape(-1, 1)
+    )
     spread = max(abs(value) for value in present) or 1.0
     # What is left of a column without variance is rounding, which scikit-learn leaves in.
     close = 1e-9 if scaler.scale_[0] != 1.0 else 1e-9 * spread
-    for value, got, wanted in zip(values, run(values, "double", "standardize(x)"), expected[:, 0], strict=True):
+    for value, got, wanted in zip(
+        values, run(values, "double", "standardize(x)"), expected[:, 0], strict=True
+    ):
         assert (got is None) == (value is None)
         if got is not None:
             assert got == pytest.approx(wanted, rel=1e-9, abs=close)
@@ -98,7 +103,9 @@ def test_impute_is_that_of_scikit_learn(values: list[float | None], strategy: st
         return
     imputer = SimpleImputer(strategy="most_frequent" if strategy == "mode" else strategy)
     expected = imputer.fit_transform(column)[:, 0]
-    assert run(values, "double", f"impute(x, '{strategy}')") == pytest.approx(list(expected), rel=1e-9, abs=1e-9)
+    assert run(values, "double", f"impute(x, '{strategy}')") == pytest.approx(
+        list(expected), rel=1e-9, abs=1e-9
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,7 +157,9 @@ def test_one_hot_orders_by_frequency_then_value() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(values=st.lists(st.one_of(st.none(), st.integers(0, 9)), min_size=1, max_size=40), most=st.integers(1, 5))
+@given(
+    values=st.lists(st.one_of(st.none(), st.integers(0, 9)), min_size=1, max_size=40), most=st.integers(1, 5)
+)
 def test_one_hot_against_counting(values: list[int | None], most: int) -> None:
     counts = pd.Series([value for value in values if value is not None], dtype="int64").value_counts()
     ranked = sorted(counts.index, key=lambda value: (-counts[value], value))[:most]
@@ -244,10 +253,16 @@ def test_the_time_zone_of_the_session_makes_no_difference(zone: str) -> None:
     assert circle["cos"] == pytest.approx(math.cos(2 * math.pi * 23 / 24))
 
 
-@pytest.mark.parametrize("kind", ["date", "timestamp", "timestamptz", "timestamp_s", "timestamp_ms", "timestamp_ns"])
+@pytest.mark.parametrize(
+    "kind", ["date", "timestamp", "timestamptz", "timestamp_s", "timestamp_ms", "timestamp_ns"]
+)
 def test_every_kind_of_time_has_the_same_type_of_parts(kind: str) -> None:
     connection = duckdb.connect()
-    relation = connection.sql(fit(connection, f"select date_parts('2024-02-29'::{kind}) as p, cyclical(null::{kind}, 'doy') as c").sql)
+    relation = connection.sql(
+        fit(
+            connection, f"select date_parts('2024-02-29'::{kind}) as p, cyclical(null::{kind}, 'doy') as c"
+        ).sql
+    )
     assert str(relation.types[0]) == (
         'STRUCT("year" SMALLINT, "month" SMALLINT, "day" SMALLINT, dow SMALLINT, doy SMALLINT, "hour" SMALLINT, "minute" SMALLINT)'
     )
@@ -265,7 +280,9 @@ def test_null_and_infinite_times_give_null() -> None:
 def test_the_end_of_a_cycle_is_next_to_its_beginning() -> None:
     start = datetime(2024, 1, 1)
     day = run([start + timedelta(hours=hour) for hour in range(24)], "timestamp", "cyclical(x, 'hour')")
-    steps = [math.dist(one.values(), other.values()) for one, other in zip(day, [*day[1:], day[0]], strict=True)]
+    steps = [
+        math.dist(one.values(), other.values()) for one, other in zip(day, [*day[1:], day[0]], strict=True)
+    ]
     assert steps == pytest.approx([steps[0]] * 24)
 
 
@@ -292,7 +309,9 @@ def test_every_step_is_tested_here() -> None:
     assert all(name == step.name and step.signature.startswith(f"{name}(") for name, step in STEPS.items())
 
 
-@pytest.mark.parametrize(("name", "arguments"), [(name, text) for name, texts in WRONG.items() for text in texts])
+@pytest.mark.parametrize(
+    ("name", "arguments"), [(name, text) for name, texts in WRONG.items() for text in texts]
+)
 def test_wrong_arguments_are_refused_with_their_place(name: str, arguments: str) -> None:
     with pytest.raises(StatementError) as error:
         fit(duckdb.connect(), f"select 1,\n  {name}({arguments}) from t")
