@@ -1,8 +1,9 @@
-"""Run the code blocks of one page, in order, in one fresh store: `python tests/snippets.py PAGE`.
+"""Run the code blocks of one page, in order, in one fresh store: `python tests/snippets.py [--parse] PAGE`.
 
 Blocks tagged `python` or `mlstore` are code. A comment on the line before a block says what else to do with
 it: `<!-- fails -->`, it must end in one of our errors; `<!-- parsed -->`, it is read but not run. A block of
-`mlstore` that starts with `%` is a cell; any other is read like a file, with `---` between statements.
+`mlstore` that starts with `%` is a cell; any other is read like a file, with `---` between statements. With
+`--parse`, all blocks are only read: for a reference, whose examples stand alone.
 """
 
 from __future__ import annotations
@@ -49,14 +50,27 @@ def snippets(page: str) -> Iterator[Snippet]:
 
 def parse(snippet: Snippet) -> None:
     """Read a block without running it; raises where it cannot be read."""
-    from workbench.language import parse as parse_statement
+    from workbench import language
 
     if snippet.tag == "python":
-        ast.parse(snippet.text)
+        ast.parse(re.sub(r"^%.*$", "", snippet.text, flags=re.MULTILINE))
         return
-    text = re.sub(r"\A%%?mlstore ?", "", snippet.text)
-    for statement in re.split(r"^---$", text, flags=re.MULTILINE):
-        parse_statement(statement)
+    for _, statement in language.split_file(snippet.text):
+        language.parse(statement)
+
+
+def read(page: Path) -> list[str]:
+    """Read a page's blocks; return what went wrong."""
+    from workbench.errors import WorkbenchError
+
+    wrong = []
+    for snippet in snippets(page.read_text(encoding="utf-8")):
+        try:
+            parse(snippet)
+        except (WorkbenchError, SyntaxError) as error:
+            if snippet.mark != "fails":
+                wrong.append(f"{page.name}:{snippet.line} {type(error).__name__}: {error}")
+    return wrong
 
 
 def run(page: Path) -> list[str]:
@@ -87,6 +101,7 @@ def run(page: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    failures = run(Path(sys.argv[1]))
+    *options, name = sys.argv[1:]
+    failures = (read if options == ["--parse"] else run)(Path(name))
     print(*failures, sep="\n", file=sys.stderr)
     sys.exit(bool(failures))

@@ -18,7 +18,7 @@ from workbench.lake.description import Description
 from workbench.lake.history import diff, store_history, table_history, undo_table
 from workbench.lake.snapshots import read_snapshot
 from workbench.lineage import Lineage, Trace, build, trace
-from workbench.names import Ref, quote_name
+from workbench.names import SCHEMAS, Ref, quote_name
 from workbench.train import Model, registry
 from workbench.transform import Query, Transform, define_query, find_transform
 from workbench.transform.refresh import redefine
@@ -88,7 +88,9 @@ class Keeping:
     def lineage(self, name: str, column: str | None = None) -> Lineage:
         """Return what a table, column or model is made from, and what is made from it."""
         if column is None and "." in name and self._lake.tables.find(name) is None:
-            name, _, column = name.rpartition(".")
+            table, _, last = name.rpartition(".")
+            if table not in SCHEMAS:
+                name, column = table, last
         return build(self._lake, name, column)
 
     def runs(self, name: str | None = None) -> Result:

@@ -62,14 +62,17 @@ def test_tab_completes_a_table(visit: Visit) -> None:
 def test_the_finished_quickstart(visit: Visit, quickstart: Path) -> None:
     visit.page.set_viewport_size({"width": 1400, "height": 1100})
     visit.open(visit.lab.trust(quickstart))
-    visit.shoot("quickstart-top")
-    bound = visit.page.locator(".jp-CodeCell", has_text="bind late_prediction ON").first
-    bound.scroll_into_view_if_needed()
-    expect(bound.locator(".jp-OutputArea-output").first).to_be_visible()
-    visit.shoot("quickstart")
-    lineage = visit.page.locator(".jp-CodeCell", has_text="lineage late_prediction").first
-    lineage.scroll_into_view_if_needed()
-    expect(lineage.locator("svg").first).to_be_visible()
-    visit.shoot("quickstart-lineage")
+    visit.page.keyboard.press("Control+b")  # hides the file browser
+    shown = {
+        "quickstart-model": ("train late", "table"),
+        "quickstart": ("insert into flights", ".jp-OutputArea-output"),
+        "quickstart-lineage": ("lineage late_prediction", "svg"),
+    }
+    for picture, (statement, output) in shown.items():
+        cell = visit.page.locator(".jp-CodeCell", has_text=statement).first
+        expect(cell.locator(output).first).to_be_attached()
+        cell.evaluate("element => element.scrollIntoView({block: 'start'})")
+        expect(cell.locator(output).first).to_be_in_viewport()
+        visit.shoot(picture)
     assert visit.outside == []
     assert visit.errors == []

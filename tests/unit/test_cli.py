@@ -204,10 +204,8 @@ def test_templates(store: Store, notebooks: Path, capsys: pytest.CaptureFixture[
 
 
 def test_the_module_is_the_command() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "workbench.cli", "--version"], capture_output=True, text=True
-    )
-    assert done.returncode == 0
+    command = [sys.executable, "-m", "workbench.cli", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("mlstore ")
 
 

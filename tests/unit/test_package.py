@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -63,8 +64,12 @@ assert len(stored) == 399
 
 import mlflow
 
-mlflow.set_tracking_uri(f"sqlite:///{store}/mlflow.db")
-model = mlflow.pyfunc.load_model("models:/long@champion")
+if sys.argv[2] == "registry":
+    mlflow.set_tracking_uri(f"sqlite:///{store}/mlflow.db")
+    model = mlflow.pyfunc.load_model("models:/long@champion")
+else:
+    path, = con.execute("select model_uri from mlstore.models where name = 'long'").fetchone()
+    model = mlflow.pyfunc.load_model(str(store / path))
 types = {each.name: each.type.to_numpy() for each in model.metadata.signature.inputs}
 frame = features.to_pandas()[list(types)].astype(types)
 assert len(model.predict(frame)) == 399
@@ -105,16 +110,19 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_a_store_is_readable_without_us(finished: Path) -> None:
-    assert run(WITHOUT_US, str(finished)) == "read without us"
+    assert run(WITHOUT_US, str(finished), "registry") == "read without us"
 
 
 @pytest.mark.slow
 def test_a_moved_store_is_readable_without_us(finished: Path, tmp_path: Path) -> None:
-    moved = finished.rename(tmp_path / "elsewhere")
+    """MLflow's database holds absolute addresses; the store's own record says where the model lies in it."""
+    copied = tmp_path / "elsewhere"
+    shutil.copytree(finished, copied)
+    hidden = finished.rename(finished.with_name("hidden"))
     try:
-        assert run(WITHOUT_US, str(moved)) == "read without us"
+        assert run(WITHOUT_US, str(copied), "path") == "read without us"
     finally:
-        moved.rename(finished)
+        hidden.rename(finished)
 
 
 @pytest.fixture(scope="module")

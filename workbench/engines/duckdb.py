@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -23,6 +23,7 @@ from workbench.errors import (
 from workbench.names import literal
 
 Cursor = duckdb.DuckDBPyConnection
+Names = Callable[[], Iterable[str]]
 
 REQUIRED_EXTENSIONS = ("sqlite_scanner", "ducklake")
 
@@ -137,36 +138,42 @@ def execute(
     cursor: Cursor,
     sql: str,
     params: Mapping[str, Any] | Sequence[Any] | None = None,
-    known: Iterable[str] = (),
+    known: Names | None = None,
 ) -> Cursor:
-    """Run `sql` on `cursor`, with DuckDB's errors translated; `known` names are for suggestions."""
+    """Run `sql` on `cursor`, with DuckDB's errors translated; `known` gives names to suggest."""
     try:
         return cursor.execute(sql, params) if params else cursor.execute(sql)
     except (duckdb.Error, RuntimeError) as error:
+        if _is_interrupt(error):
+            # DuckDB's threads go on with the query until they are told; the next one would wait for them.
+            cursor.interrupt()
         reraise(error, known)
 
 
-def reraise(error: Exception, known: Iterable[str] = ()) -> NoReturn:
+def reraise(error: Exception, known: Names | None = None) -> NoReturn:
     """Raise the store's error for one of DuckDB's.
 
     DuckDB reports Ctrl-C as a RuntimeError or an InterruptException; both become KeyboardInterrupt.
     """
-    text = str(error)
-    if isinstance(error, duckdb.InterruptException) or text == "Query interrupted":
+    if _is_interrupt(error):
         raise KeyboardInterrupt from error
     if not isinstance(error, duckdb.Error):
         raise error
     raise translate(error, known) from error
 
 
-def translate(error: duckdb.Error, known: Iterable[str] = ()) -> WorkbenchError:
+def _is_interrupt(error: Exception) -> bool:
+    return isinstance(error, duckdb.InterruptException) or str(error) == "Query interrupted"
+
+
+def translate(error: duckdb.Error, known: Names | None = None) -> WorkbenchError:
     """Turn an error of DuckDB into one of the store, keeping the engine's line and caret."""
     text = str(error)
     if _is_conflict(text):
         return Conflict(f"Another writer was faster: {text}", hint="Run it again.")
     missing = re.search(r"Table with name (\S+) does not exist", text)
     if missing:
-        return _missing_table(text, missing.group(1), known)
+        return _missing_table(text, missing.group(1), known() if known else ())
     column = re.search(r'(?:Referenced column|column named) "([^"]+)"', text)
     if column and isinstance(error, duckdb.BinderException):
         return _missing_column(text)

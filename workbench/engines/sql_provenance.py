@@ -226,6 +226,9 @@ class _Select:
             if join.alias_or_name == item.alias and _kind(item) == "SEMI":
                 join.set("kind", None)
         conditions = [*where, *(each.copy() for each in conditions)]
+        if _kind(item) == "SEMI":
+            # The columns of the other side, hidden until now, could be meant by the same names.
+            conditions = [self._qualified(each) for each in conditions]
         if item.optional:
             conditions.append(_mark(rows, item, columns))
         if conditions:
@@ -284,6 +287,14 @@ class _Select:
             return next((item for item in self._items if item.alias.lower() == column.table.lower()), None)
         owners = [item for item in self._items if column.name.lower() in item.relation.columns]
         return owners[0] if len(owners) == 1 and not any(item.relation.rest for item in self._items) else None
+
+    def _qualified(self, node: exp.Expr) -> exp.Expr:
+        shown = [item for item in self._items if _kind(item) not in ("SEMI", "ANTI")]
+        for column in node.find_all(exp.Column):
+            owners = [item for item in shown if column.name.lower() in item.relation.columns]
+            if owners and not column.table and column.parent_select is None:
+                column.set("table", exp.to_identifier(owners[0].alias))
+        return node
 
     def _inlined(self, node: exp.Expr) -> exp.Expr:
         """Write out the aliases that an expression uses: the rows are read without them."""

@@ -128,11 +128,7 @@ class Lake:
         self, cursor: Cursor, sql: str, params: Mapping[str, Any] | Sequence[Any] | None = None
     ) -> Cursor:
         """Run a statement; a mistake in it is reported with the names that exist."""
-        try:
-            return cursor.execute(sql, params) if params else cursor.execute(sql)
-        except (duckdb.Error, RuntimeError) as error:
-            known = self.tables.names() if "Table with name" in str(error) else ()
-            reraise(error, known)
+        return execute(cursor, sql, params, self.tables.names)
 
     def register_function(self, name: str, compute: Callable[[Any], Any], kind: str) -> None:
         """Make a function of the engine from one over Arrow arrays, once per name.

@@ -30,7 +30,7 @@ def describe_model(lake: Lake, ref: str) -> Description:
         "label": model.label,
         "reads": ", ".join(model.inputs),
         "rows": model.rows,
-        "held out": f"{model.holdout:.1%}, by {model.split.get('rule', 'hash')}",
+        "held out": f"{model.holdout:.1%}, by {model.split['by']}",
         "snapshot": model.snapshot,
         "seed": model.seed,
         "parameters": ", ".join(f"{name} = {value}" for name, value in model.params.items()) or "defaults",

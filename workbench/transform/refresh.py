@@ -157,7 +157,7 @@ def _define(lake: Lake, draft: Transform) -> Transform:
             fitted = fit(cursor, draft.query)
             transform = replace(draft, expanded=fitted.sql, inputs=inputs)
             computed = _compute(lake, cursor, transform)
-            schema = {each.name: each.columns for each in lake.tables.all(cursor)}
+            schema = {each.qualified: each.columns for each in lake.tables.all(cursor)}
             edges = column_lineage(fitted.sql, schema)
         run = _run(transform, Full("first run" if draft.version == 1 else "a new version"), computed)
         with lake.commit(

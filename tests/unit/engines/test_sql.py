@@ -462,6 +462,64 @@ def _on_traced_rows(
     return [row for row in rows if all(row[p] == values[f"k{i}"] for i, p in enumerate(places))]
 
 
+ROWS = [(0, 1, 0, 2), (1, 2, 1, 0), (2, 3, 0, 1), (3, 0, 1, 2), (4, 2, 0, 3)]
+"""t(id, a, b): 0 1 0, 1 2 1, 2 3 0, 3 0 1, 4 2 0. u(id, c, d): 1 2 1, 2 0 2, 3 1 3, 4 2 0, 5 3 2."""
+
+EXACT: list[tuple[str, str, Any, dict[str, set[int]]]] = [
+    ("select b, sum(a) as s from t where a > 1 group by b", "b", 0, {"t": {2, 4}}),
+    ("select id, a from t where b = 0 or a = 0", "id", 1, {"t": set()}),
+    ("select t.id, c from t join u on u.id = t.id and u.c > 1", "id", 1, {"t": {1}, "u": {1}}),
+    ("select t.id, c from t left join u on u.d = t.a and u.c > 0", "id", 1, {"t": {1}, "u": {5}}),
+    (
+        "with p as (select b, max(a) as m from t where id > 0 group by b) select u.id, m from u join p on p.b = u.d",
+        "id",
+        1,
+        {"u": {1}, "t": {1, 3}},
+    ),
+    (
+        "select t.id, p.n from t join (select d, count(*) as n from u group by d) as p on p.d = t.a",
+        "id",
+        4,
+        {"t": {4}, "u": {2, 5}},
+    ),
+    (
+        "with p as (select d, max(c) as top from u group by d) select top as k, count(*) as n from p group by top",
+        "k",
+        2,
+        {"u": {1, 4}},
+    ),
+    (
+        "select s.k, sum(s.v) as v from (select b as k, a as v from t where a > 0 union all select d, c from u where c > 1) as s group by s.k",
+        "k",
+        1,
+        {"t": {1}, "u": {1}},
+    ),
+    (
+        "select * from t where id > 1 union all select id, c, d, null from u where id > 2",
+        "id",
+        2,
+        {"t": {2}, "u": set()},
+    ),
+    (
+        "with p as (from t where a > 0), q as (select id, b as g from p) select g, count(*) as n from q where id < 3 group by g",
+        "g",
+        0,
+        {"t": {0, 2}},
+    ),
+    ("select id, a from t semi join u on u.d = t.a", "id", 4, {"t": {4}, "u": {2, 5}}),
+    ("select id, a from t anti join u on u.id = t.a", "id", 3, {"t": {3}}),
+]
+
+
+@pytest.mark.parametrize(("sql", "key", "value", "expected"), EXACT)
+def test_no_other_rows_are_traced(sql: str, key: str, value: Any, expected: dict[str, set[int]]) -> None:
+    queries = provenance(sql, TABLES, [key])
+    assert queries is not None
+    connection = _database(ROWS)
+    found = {name: connection.execute(query, {"k0": value}).fetchall() for name, query in queries.items()}
+    assert {name: {row[0] for row in rows} for name, rows in found.items()} == expected
+
+
 def test_the_padding_of_an_outer_join_is_no_row() -> None:
     connection = _database([(1, 1, 1, 1), (5, 2, 2, 2)])
     queries = provenance("select t.id, c from t left join u on t.id = u.id", TABLES, ["id"])

@@ -21,7 +21,7 @@ class OneHot:
     Examples
     --------
     >>> OneHot().apply(("c",), {"categories": ("b",)})
-    "[CAST(COALESCE(c = 'b', FALSE) AS UTINYINT)]"
+    "[CAST(c IS NOT DISTINCT FROM 'b' AS UTINYINT)]"
     """
 
     name: str = "one_hot"
@@ -58,4 +58,4 @@ class OneHot:
 
 def _flag(column: str, category: str) -> str:
     operand = column if column.isidentifier() else f"({column})"
-    return f"CAST(COALESCE({operand} = {literal(category)}, FALSE) AS UTINYINT)"
+    return f"CAST({operand} IS NOT DISTINCT FROM {literal(category)} AS UTINYINT)"
