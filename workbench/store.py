@@ -92,6 +92,7 @@ class Store(Keeping):
         """
         if is_expression(query):
             return self._expression(query)
+        clock = time.perf_counter()
         text = expand_predictions(self._lake, str(query))
         if at is not None:
             return self._past(text, snapshot_at(self._lake, at), params)
@@ -99,7 +100,8 @@ class Store(Keeping):
         result = run_sql(self._lake, text, shown=str(query), params=params)
         if not result.message or result.snapshot is None:
             return result
-        return replace(result, message=result.message + self._follow(result.snapshot))
+        said = self._follow(result.snapshot)
+        return replace(result, message=result.message + said, seconds=time.perf_counter() - clock)
 
     def table(self, name: str, at: int | str | datetime | None = None) -> ir.Table:
         """Return a table, query or engineered table as an Ibis table, now or in the past.
@@ -520,8 +522,12 @@ class Store(Keeping):
         """Let what is kept up to date follow a load; what it did goes into the run's details."""
         if run.snapshot is None or run.mode == "noop":
             return run
+        clock = time.perf_counter()
         said = self._follow(run.snapshot)
-        return replace(run, details={**run.details, "then": said.removeprefix("; ")}) if said else run
+        if not said:
+            return run
+        seconds = run.seconds + time.perf_counter() - clock
+        return replace(run, seconds=seconds, details={**run.details, "then": said.removeprefix("; ")})
 
     def _follow(self, snapshot: int) -> str:
         """Refresh what is to follow the write of a snapshot; say what was refreshed, and what failed."""
@@ -558,7 +564,8 @@ def _names(names: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _said(run: Run) -> str:
+    name = run.name.rpartition("__")[2]
     if run.status == "failed":
-        return f"{run.name} was not refreshed: {run.error}"
+        return f"{name} was not refreshed: {run.error}"
     rows = run.rows_written + run.rows_deleted
-    return f"{run.name} refreshed, {rows:,} {'row' if rows == 1 else 'rows'}"
+    return f"{name} refreshed, {rows:,} {'row' if rows == 1 else 'rows'}"

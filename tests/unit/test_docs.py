@@ -69,7 +69,7 @@ def test_the_reference_shows_every_verb(site: Path) -> None:
     import workbench
 
     reference = (site / "api" / "index.html").read_text(encoding="utf-8")
-    verbs = [name for name in vars(workbench.Store) if not name.startswith("_")]
+    verbs = [name for name in dir(workbench.Store) if not name.startswith("_")]
     assert not [verb for verb in verbs if f'id="workbench.Store.{verb}"' not in reference]
 
 

@@ -113,6 +113,7 @@ def diff(lake: Lake, table: TableInfo, a: int, b: int) -> Result:
         sides = [f"(FROM lake.{table.sql} AT (VERSION => {snapshot}))" for snapshot in (a, b)]
         rows = lake.run(cursor, _diff_query(table, shared, *sides)).to_arrow_table()
         counts = _count_diff(rows)
+        rows = _changed_first(table, rows, counts)
     message = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     only = (
         [name for name in columns[1] if name not in columns[0]],
@@ -182,6 +183,20 @@ def _count_diff(rows: Any) -> Mapping[str, int]:
     for each in pc.value_counts(rows.column("change")).to_pylist():
         counts[each["values"]] = each["counts"]
     return counts
+
+
+def _changed_first(table: TableInfo, rows: Any, counts: Mapping[str, int]) -> Any:
+    """Put the columns that changed before the others; leave those out if only changes are shown."""
+    import pyarrow.compute as pc
+
+    if not table.key:
+        return rows
+    changed = set(pc.list_flatten(rows.column("columns")).to_pylist())
+    fixed = ["change", *table.key, "columns"]
+    pairs = [name for name in rows.column_names if name not in fixed]
+    first = [name for name in pairs if name.removesuffix("_before").removesuffix("_after") in changed]
+    rest = [name for name in pairs if name not in first] if counts["added"] or counts["removed"] else []
+    return rows.select([*fixed, *first, *rest])
 
 
 def undo_table(lake: Lake, table: TableInfo | None, name: str, to: int) -> Snapshot:

@@ -237,13 +237,15 @@ class Records:
                 "DELETE FROM lake.mlstore.watermarks WHERE derivation = ? AND input = ?",
                 [derivation, gone],
             )
-        for name, snapshot in snapshots.items():
-            if name in present:
-                execute(
-                    tx.cursor,
-                    "UPDATE lake.mlstore.watermarks SET snapshot = ? WHERE derivation = ? AND input = ?",
-                    [snapshot, derivation, name],
-                )
+        known = {name: snapshot for name, snapshot in snapshots.items() if name in present}
+        if known:
+            places = ", ".join("(?, ?)" for _ in known)
+            execute(
+                tx.cursor,
+                "UPDATE lake.mlstore.watermarks AS w SET snapshot = v.snapshot "
+                f"FROM (VALUES {places}) AS v(input, snapshot) WHERE w.derivation = ? AND w.input = v.input",
+                [*(part for pair in known.items() for part in pair), derivation],
+            )
         fresh = [name for name in snapshots if name not in present]
         self.append(
             tx,

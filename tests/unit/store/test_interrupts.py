@@ -74,7 +74,9 @@ def test_a_load(table: Store) -> None:
     head = table._lake.head()
     stream = pa.RecordBatchReader.from_batches(pa.schema([("id", pa.int64())]), trickle())
     interrupted(lambda: table.load("t", stream), "Loading")
-    interrupted(lambda: table.load("new", pa.RecordBatchReader.from_batches(stream.schema, trickle())), "Loading")
+    interrupted(
+        lambda: table.load("new", pa.RecordBatchReader.from_batches(stream.schema, trickle())), "Loading"
+    )
     assert table._lake.head() == head
     assert len(table.sql("FROM t")) == 2
     assert [row["name"] for row in table.tables().rows()] == ["t"]
@@ -132,7 +134,8 @@ def test_a_binding(trained: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     )
     monkeypatch.syspath_prepend(tmp_path)
     interrupted(
-        lambda: trained.bind("p", on="trips", model="py:slow_models:sleepy", inputs=["id"], batch=1), "Predicting"
+        lambda: trained.bind("p", on="trips", model="py:slow_models:sleepy", inputs=["id"], batch=1),
+        "Predicting",
     )
     sys.modules.pop("slow_models", None)
     assert len(trained.sql("FROM predictions.trips__p")) == 0
