@@ -130,7 +130,9 @@ def test_a_training(trained: Store) -> None:
 def test_a_binding(trained: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "slow_models.py").write_text(
         "import time\nimport pyarrow.compute as pc\n"
-        "def sleepy(rows):\n    time.sleep(0.1 * (rows.num_rows > 0))\n    return pc.multiply(rows.column('id'), 2)\n"
+        "def sleepy(rows):\n"
+        "    time.sleep(0.1 * (rows.num_rows > 0))\n"
+        "    return pc.multiply(rows.column('id'), 2)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     interrupted(
