@@ -137,8 +137,8 @@ def broken_rows(cursor: Cursor, source: str, options: Mapping[str, Any]) -> list
 def _no_file(source: str) -> NotFound:
     parent = Path(source).expanduser().parent
     names = [each.name for each in parent.iterdir()] if parent.is_dir() else []
-    within = f"{parent}" if names else ""
-    return NotFound.named("file", Path(source).name, names, within=within)
+    where = str(parent.resolve()) if names else ""
+    return NotFound.named("file", Path(source).name, names, within=where)
 
 
 def _ending(name: str) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 AUTO_KEY = "_id"
 _SHOWN = 5
+_COUNT = "how many rows"  # no column of a user is likely to be called so
 
 # DuckLake shows the rows a transaction itself has written as those without a snapshot yet.
 _OWN = "snapshot_id IS NULL"
@@ -54,10 +55,12 @@ def check_nulls(cursor: Cursor, rows: str, key: tuple[str, ...], name: str) -> N
 def check_unique(cursor: Cursor, rows: str, key: tuple[str, ...], name: str) -> None:
     """Raise InvalidData if a key is repeated in the rows of the query `rows`."""
     columns = quote_all(key)
-    repeated = f"SELECT {columns}, count(*) AS n FROM ({rows}) GROUP BY {columns} HAVING n > 1"
-    found = execute(cursor, f"SELECT count(*), sum(n) FROM ({repeated})").fetchone()
+    repeated = (
+        f'SELECT {columns}, count(*) AS "{_COUNT}" FROM ({rows}) GROUP BY {columns} HAVING count(*) > 1'
+    )
+    found = execute(cursor, f"SELECT count(*) FROM ({repeated})").fetchone()
     if found and found[0]:
-        shown = execute(cursor, f"{repeated} ORDER BY n DESC, {columns} LIMIT {_SHOWN}").fetchall()
+        shown = execute(cursor, f'{repeated} ORDER BY "{_COUNT}" DESC, {columns} LIMIT {_SHOWN}').fetchall()
         examples = "; ".join(f"{_values(key, row)} ({row[-1]} rows)" for row in shown)
         more = f" and {found[0] - len(shown):,} more" if found[0] > len(shown) else ""
         raise InvalidData(

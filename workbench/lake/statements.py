@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,9 @@ _DONE = {
     "merge": "merged",
     "copy": "copied",
 }
+_DEFINED = {"create": "created", "drop": "dropped", "alter": "altered"}
+_OBJECTS = ("table", "view", "macro", "function", "type", "sequence", "schema")
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _SHOWN = 72
 
 
@@ -146,10 +150,14 @@ def _count(table: pa.Table) -> int | None:
 
 
 def _describe(text: str, count: int) -> str:
-    words = text.split()
-    verb = _DONE.get(words[0].lower()) if words else None
-    if verb is None and words and words[0].lower() == "with":
-        verb = "changed"
+    words = [word.lower() for word in _COMMENT.sub(" ", text).split()]
+    if not words:
+        return ""
+    if words[0] in _DEFINED:
+        noun = next((word for word in words[1:] if word in _OBJECTS), "object")
+        rows = f" with {count:,} {'row' if count == 1 else 'rows'}" if count else ""
+        return f"{noun} {_DEFINED[words[0]]}{rows}"
+    verb = "changed" if words[0] == "with" else _DONE.get(words[0])
     return f"{count:,} {'row' if count == 1 else 'rows'} {verb}" if verb else ""
 
 

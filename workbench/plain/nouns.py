@@ -105,20 +105,19 @@ def _table(result: Any, limit: int, title: str = "", **how: Any) -> Grid:
 
 
 def _run(run: Any, limit: int) -> Iterable[Block]:
+    """Show a run as a heading and a line; what it read, and what its kind adds, as facts."""
     yield Heading(run.name, run.kind, run.status, TONES.get(run.status, ""))
-    yield Facts.of(
-        {
-            "mode": run.mode,
-            "because": run.reason,
-            "read": ", ".join(_inputs(run.inputs)),
-            "rows read": run.rows_read or None,
-            "rows written": run.rows_written,
-            "rows deleted": run.rows_deleted or None,
-            "snapshot": str(run.snapshot) if run.snapshot is not None else "",
-            "took": seconds(run.seconds),
-            **{key.replace("_", " "): _detail(value) for key, value in run.details.items()},
-        }
-    )
+    line = [f"{_rows(run.rows_written)} written"] if run.mode != "noop" else []
+    if run.rows_deleted:
+        line.append(f"{count(run.rows_deleted)} deleted")
+    line += [f"{run.mode}: {run.reason}" if run.reason else run.mode, seconds(run.seconds)]
+    if run.snapshot is not None:
+        line.append(f"snapshot {run.snapshot}")
+    yield Note(" · ".join(line))
+    details = {name.replace("_", " "): _detail(value) for name, value in run.details.items()}
+    shown = Facts.of({"read": ", ".join(_inputs(run.inputs)), **details})
+    if shown.items:
+        yield shown
     if run.error:
         yield Note(run.error, "bad")
 
@@ -348,6 +347,11 @@ def _anything(thing: Any, limit: int) -> Iterable[Block]:
     yield from later
 
 
+def _defined(thing: Any, limit: int) -> Iterable[Block]:
+    """Show a definition without its text, which stands in the statement just above."""
+    return (block for block in _anything(thing, limit) if not isinstance(block, Code))
+
+
 def _fields(thing: Any) -> list[tuple[str, Any]]:
     names = [each.name for each in dataclasses.fields(thing)] if dataclasses.is_dataclass(thing) else []
     return [(name, getattr(thing, name)) for name in names if not name.startswith("_")]
@@ -362,11 +366,11 @@ _NOUNS: Mapping[str, Callable[[Any, int], Iterable[Block]]] = {
     "Model": _model,
     "Monitor": _anything,
     "PlanReport": _plan,
-    "Query": _anything,
+    "Query": _defined,
     "Report": _report,
     "Result": _result,
     "Run": _run,
     "Snapshot": _snapshot,
     "Trace": _trace,
-    "Transform": _anything,
+    "Transform": _defined,
 }

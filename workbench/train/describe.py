@@ -24,7 +24,8 @@ def describe_model(lake: Lake, ref: str) -> Description:
 
     model = registry.get(lake, ref)
     facts: dict[str, Any] = {
-        "version": f"{model.ref}, {model.decision}",
+        "version": model.version,
+        "status": model.decision,
         "task": model.task,
         "algorithm": model.algorithm,
         "label": model.label,
@@ -37,7 +38,7 @@ def describe_model(lake: Lake, ref: str) -> Description:
         "when": model.trigger,
         "decision": model.reason,
         "trained": model.trained_at,
-        "seconds": model.seconds,
+        "took": f"{model.seconds:.1f} s",
         "mlflow run": model.mlflow_run_id,
         "query": model.query,
     }

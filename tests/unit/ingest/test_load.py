@@ -207,6 +207,14 @@ def test_another_key_than_the_table_has(lake: Lake) -> None:
         load(lake, Load("t", ROWS, ("name",)))
 
 
+def test_a_key_may_have_any_name(lake: Lake) -> None:
+    for name in ("n", "count", "Order Id", "select", "rowid_", "value"):
+        table = "t_" + name.replace(" ", "_").lower()
+        load(lake, Load(table, [{name: 3}, {name: 4}], (name,)))
+        load(lake, Load(table, [{name: 4}, {name: 5}], mode="merge"))
+        assert [row[name] for row in rows(lake, table)] == [3, 4, 5]
+
+
 def test_merge_asks_for_a_key(lake: Lake) -> None:
     load(lake, Load("t", ROWS))
     with pytest.raises(Unsupported, match="no key"):

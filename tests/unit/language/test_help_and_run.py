@@ -32,7 +32,6 @@ class Recorder:
 
         return record
 
-
     def plan(self, verb: str, **arguments: Any) -> PlanReport:
         self.calls.append((f"plan {verb}", arguments))
         return PlanReport(verb, "does nothing")

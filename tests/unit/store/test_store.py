@@ -155,10 +155,10 @@ def test_sql_cannot_hide_a_name(trained: Store) -> None:
 
 
 def test_own_tables_by_sql(store: Store) -> None:
-    store.sql("CREATE TABLE scratch AS SELECT 1 AS a")
+    assert store.sql("-- mine\nCREATE TABLE scratch AS SELECT 1 AS a").message == "table created with 1 row"
     store.sql("ALTER TABLE scratch ADD COLUMN b INTEGER; INSERT INTO scratch VALUES (2, 3)")
     assert values(store, "SELECT * FROM scratch ORDER BY a") == [(1, None), (2, 3)]
-    store.sql("DROP TABLE scratch")
+    assert store.sql("DROP TABLE scratch").message == "table dropped"
     with pytest.raises(NotFound):
         store.sql("FROM scratch")
 
