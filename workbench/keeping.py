@@ -12,6 +12,7 @@ from workbench.answers import PlanReport
 from workbench.bind import Binding, bindings, find_binding
 from workbench.bind.view import show_bindings
 from workbench.derivation import Run
+from workbench.engines.duckdb import fetch
 from workbench.errors import InvalidData, NotFound
 from workbench.lake import Lake, Result, Snapshot, Transaction
 from workbench.lake.description import Description
@@ -104,7 +105,7 @@ class Keeping:
             "ORDER BY snapshot_id DESC, rowid DESC"
         )
         params = {"name": name} if name is not None else None
-        return Result(self._lake.run(self._lake.cursor(), sql, params).to_arrow_table(), self._lake.head())
+        return Result(fetch(self._lake.run(self._lake.cursor(), sql, params)), self._lake.head())
 
     # -- look around -----------------------------------------------------------------------------
 

@@ -48,14 +48,20 @@ def query_text(query: Any) -> str:
     if not is_expression(query):
         return str(query)
     import ibis
-    from ibis.expr.operations import InMemoryTable
 
-    if query.op().find(InMemoryTable):
+    if reads_memory(query):
         raise InvalidData(
             "The expression reads data that is only in memory.",
             hint="Load it into a table of the store first.",
         )
     return _CATALOG.sub("", str(ibis.to_sql(query, dialect="duckdb")))
+
+
+def reads_memory(expression: Any) -> bool:
+    """Say whether an Ibis expression reads a table that is only in memory."""
+    from ibis.expr.operations import InMemoryTable
+
+    return bool(expression.op().find(InMemoryTable))
 
 
 def source_query(lake: Lake, source: Any, snapshot_of: Callable[[Ref], int | None]) -> tuple[str, int | None]:

@@ -13,6 +13,7 @@ from workbench import answers
 from workbench.bind import Binding, create_binding, expand_predictions, find_binding, reads_predictions
 from workbench.bind.predictors import resolve
 from workbench.derivation import Run
+from workbench.engines.duckdb import fetch
 from workbench.errors import NotFound, Unsupported
 from workbench.export import Artifact, export
 from workbench.ingest import Load, append, load, merge
@@ -23,7 +24,7 @@ from workbench.lake.history import snapshot_at
 from workbench.lake.snapshots import changed_tables, read_snapshot
 from workbench.lake.statements import run_sql
 from workbench.names import Ref
-from workbench.queries import is_expression, query_text, source_query
+from workbench.queries import is_expression, query_text, reads_memory, source_query
 from workbench.schedule import after_write, check_trigger, refresh
 from workbench.train import Model, Training, registry, train
 from workbench.transform import Query, Transform, create_transform, define_query, find_transform
@@ -482,10 +483,12 @@ class Store(Keeping):
     def _past(self, text: str, snapshot: int, params: Mapping[str, Any] | None) -> Result:
         clock = time.perf_counter()
         with self._lake.at(snapshot) as cursor:
-            table = self._lake.run(cursor, text, params).to_arrow_table()
+            table = fetch(self._lake.run(cursor, text, params))
         return Result(table, snapshot, time.perf_counter() - clock, text)
 
     def _expression(self, expression: Any) -> Result:
+        if not reads_memory(expression):
+            return run_sql(self._lake, query_text(expression))
         clock = time.perf_counter()
         table = self._lake.ibis().to_pyarrow(expression)
         return Result(table, self._lake.head(), time.perf_counter() - clock)

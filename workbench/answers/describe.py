@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.answers.catalog import dependents
 from workbench.answers.stale import pending
 from workbench.bind import Binding, find_binding
-from workbench.engines.duckdb import execute
+from workbench.engines.duckdb import execute, fetch
 from workbench.errors import NotFound
 from workbench.lake import Result, TableInfo
 from workbench.lake.description import Description
@@ -138,4 +138,4 @@ def _columns(table: TableInfo) -> Result:
 
 
 def _select(lake: Lake, sql: str, params: dict[str, Any]) -> Result:
-    return Result(lake.run(lake.cursor(), sql, params).to_arrow_table())
+    return Result(fetch(lake.run(lake.cursor(), sql, params)))

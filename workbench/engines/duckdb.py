@@ -7,7 +7,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import duckdb
 
@@ -22,10 +22,15 @@ from workbench.errors import (
 )
 from workbench.names import literal
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 Cursor = duckdb.DuckDBPyConnection
 Names = Callable[[], Iterable[str]]
 
 REQUIRED_EXTENSIONS = ("sqlite_scanner", "ducklake")
+
+_FETCHED_ROWS = 122_880  # one row group of DuckDB's
 
 _READS = {"SELECT", "EXPLAIN", "CALL", "PRAGMA", "RELATION"}
 _WRITES = {"INSERT", "UPDATE", "DELETE", "MERGE_INTO", "CREATE", "DROP", "ALTER", "COPY", "CREATE_FUNC"}
@@ -148,6 +153,29 @@ def execute(
             # DuckDB's threads go on with the query until they are told; the next one would wait for them.
             cursor.interrupt()
         reraise(error, known)
+
+
+def fetch(cursor: Cursor) -> pa.Table:
+    """Return the rows of the statement that `cursor` has run; Ctrl-C ends the wait.
+
+    DuckDB looks for signals while it runs a statement but not while it hands out its rows, so they
+    are taken batch by batch, and Python looks in between.
+    """
+    import pyarrow as pa
+
+    try:
+        reader = cursor.to_arrow_reader(_FETCHED_ROWS)
+        batches = [batch for batch in reader]  # noqa: C416 (list() would not let Python look)
+        return pa.Table.from_batches(batches, reader.schema)
+    except KeyboardInterrupt:
+        cursor.interrupt()
+        raise
+    except (pa.ArrowException, OSError) as error:
+        if "Interrupted" in str(error):
+            raise KeyboardInterrupt from error
+        raise InvalidData(str(error)) from error
+    except (duckdb.Error, RuntimeError) as error:
+        reraise(error)
 
 
 def reraise(error: Exception, known: Names | None = None) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from workbench.engines.duckdb import fetch
 from workbench.errors import Unsupported
 from workbench.lake.tables import TableInfo
 from workbench.names import quote, quote_all
@@ -54,8 +55,8 @@ def read_changes(lake: Lake, table: TableInfo, a: int, b: int) -> ChangeSet:
     with lake.pinned() as (cursor, _):
         both = [
             column
-            for column in lake.run(cursor, f"SELECT * FROM {new} LIMIT 0").to_arrow_table().column_names
-            if column in set(lake.run(cursor, f"SELECT * FROM {old} LIMIT 0").to_arrow_table().column_names)
+            for column in fetch(lake.run(cursor, f"SELECT * FROM {new} LIMIT 0")).column_names
+            if column in set(fetch(lake.run(cursor, f"SELECT * FROM {old} LIMIT 0")).column_names)
         ]
         columns, key = quote_all(both), quote_all(table.key)
         differ = " OR ".join(
@@ -68,7 +69,7 @@ def read_changes(lake: Lake, table: TableInfo, a: int, b: int) -> ChangeSet:
         joined = f"FROM ({fresh}) AS n JOIN {old} AS o USING ({key}) WHERE {differ or 'false'} ORDER BY {key}"
 
         def read(sql: str) -> pa.Table:
-            return lake.run(cursor, sql).to_arrow_table()
+            return fetch(lake.run(cursor, sql))
 
         return ChangeSet(
             table.qualified,

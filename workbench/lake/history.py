@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from workbench.engines.duckdb import Cursor, execute
+from workbench.engines.duckdb import Cursor, execute, fetch
 from workbench.errors import InvalidData, NotFound, Unsupported
 from workbench.lake import write
 from workbench.lake.result import Result
@@ -111,7 +111,7 @@ def diff(lake: Lake, table: TableInfo, a: int, b: int) -> Result:
         columns = [_columns_at(lake, cursor, table, snapshot) for snapshot in (a, b)]
         shared = [column for column in columns[1] if column in columns[0]]
         sides = [f"(FROM lake.{table.sql} AT (VERSION => {snapshot}))" for snapshot in (a, b)]
-        rows = lake.run(cursor, _diff_query(table, shared, *sides)).to_arrow_table()
+        rows = fetch(lake.run(cursor, _diff_query(table, shared, *sides)))
         counts = _count_diff(rows)
         rows = _changed_first(table, rows, counts)
     message = ", ".join(f"{count:,} {name}" for name, count in counts.items())

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from workbench.engines.duckdb import Cursor, classify
+from workbench.engines.duckdb import Cursor, classify, fetch
 from workbench.engines.sql import written_tables
 from workbench.errors import InvalidData, Unsupported
 from workbench.lake.result import Result
@@ -71,7 +71,7 @@ def _given(params: Parameters | None, name: str) -> Any:
 
 
 def _fetch(lake: Lake, cursor: Cursor, text: str, values: Parameters) -> pa.Table:
-    return lake.run(cursor, text, values).to_arrow_table()
+    return fetch(lake.run(cursor, text, values))
 
 
 def _write(lake: Lake, sql: str, shown: str, bound: list[tuple[str, dict[str, Any]]], clock: float) -> Result:
@@ -85,7 +85,7 @@ def _write(lake: Lake, sql: str, shown: str, bound: list[tuple[str, dict[str, An
     with lake.commit(_first_words(shown)) as tx:
         _declare_targets(lake, tx, targets)
         for text, values in bound:
-            fetched = lake.run(tx.cursor, text, values).to_arrow_table()
+            fetched = fetch(lake.run(tx.cursor, text, values))
             count = _count(fetched)
             if count is None:
                 table = fetched

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from workbench.engines.duckdb import fetch
 from workbench.lake import Result, TableInfo
 from workbench.lake.snapshots import changed_tables
 from workbench.names import quote
@@ -62,4 +63,4 @@ class Head:
         # Equality with a constant lets DuckLake skip files by their statistics.
         match = " AND ".join(f"{quote(column)} = CAST(? AS {info.columns[column]})" for column in columns)
         sql = f"{relation} WHERE {match}"
-        return Result(self.lake.run(cursor, sql, list(values)).to_arrow_table(), snapshot, query=sql)
+        return Result(fetch(self.lake.run(cursor, sql, list(values))), snapshot, query=sql)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from workbench.engines.duckdb import fetch
 from workbench.engines.sql import inline_views, provenance, source_tables
 from workbench.errors import InvalidData, NotFound, StatementError, Unsupported
 from workbench.lake import Result, TableInfo
@@ -332,7 +333,7 @@ class _Walk:
 
     def _run(self, cursor: Cursor, query: str, values: Sequence[Any]) -> Result:
         given = {f"k{index}": value for index, value in enumerate(values) if f"$k{index}" in query}
-        return Result(self._here.lake.run(cursor, query, given).to_arrow_table(), query=query)
+        return Result(fetch(self._here.lake.run(cursor, query, given)), query=query)
 
     # -- and now -----------------------------------------------------------------------------------
 
@@ -356,9 +357,7 @@ class _Walk:
                 sql = f"FROM {head} SEMI JOIN {_THEN} USING ({quote_all(table.key)})"
             else:
                 sql = f"FROM {_THEN} INTERSECT FROM {head}"
-            now = Result(
-                _sorted(here.lake.run(cursor, sql).to_arrow_table(), table.key), here.snapshot, query=sql
-            )
+            now = Result(_sorted(fetch(here.lake.run(cursor, sql)), table.key), here.snapshot, query=sql)
             if not len(now) and len(then):
                 return "deleted", now
             if len(now) != len(then) or now.columns != then.columns:

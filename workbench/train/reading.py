@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from workbench.derivation import fingerprint
+from workbench.engines.duckdb import fetch
 from workbench.engines.sql import source_tables
 from workbench.errors import InvalidData, NotFound
 from workbench.lake.inputs import base_tables
@@ -114,12 +115,14 @@ def read(lake: Lake, cursor: Cursor, source: Source, split: Split) -> Rows:
         row = lake.run(cursor, split.threshold_query(relation)).fetchone()
         split = replace(split, threshold=row[0] if row else None)
     # Sorted by content: neither the engine's threads nor the order of arrival change the model.
-    table = lake.run(
-        cursor,
-        f"SELECT {quote_all(source.features)}, {quote(source.label)} AS __label, "
-        f"{split.expression(source.types)} AS {_HELD_OUT} FROM {relation} AS t "
-        f"WHERE {quote(source.label)} IS NOT NULL ORDER BY hash(t)",
-    ).to_arrow_table()
+    table = fetch(
+        lake.run(
+            cursor,
+            f"SELECT {quote_all(source.features)}, {quote(source.label)} AS __label, "
+            f"{split.expression(source.types)} AS {_HELD_OUT} FROM {relation} AS t "
+            f"WHERE {quote(source.label)} IS NOT NULL ORDER BY hash(t)",
+        )
+    )
     held_out = table[_HELD_OUT].to_numpy()
     _check_sides(held_out, split)
     return Rows(table, held_out, split)

@@ -35,7 +35,7 @@ def interrupted(work: Callable[[], object], title: str = "") -> None:
     finally:
         timer.cancel()
         timer.join()
-    assert time.perf_counter() - started < 60
+    assert time.perf_counter() - started < 20
 
 
 @pytest.fixture
@@ -143,3 +143,10 @@ def test_a_binding(trained: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(trained.sql("FROM predictions.trips__p")) == 0
     shown = trained.sql("SELECT DISTINCT p_status FROM predictions.trips").rows()
     assert shown == [{"p_status": "pending"}]
+
+
+def test_a_question_with_very_many_rows(table: Store) -> None:
+    """DuckDB itself does not look for Ctrl-C while it hands out rows."""
+    grow(table)
+    interrupted(lambda: table.sql("SELECT a.id FROM t AS a, t AS b, t AS c LIMIT 5000000000"))
+    assert table.sql("SELECT count(*) AS n FROM t").rows() == [{"n": 4992}]
