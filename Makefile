@@ -6,7 +6,8 @@ SHELL := bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PYTEST_ARGS ?=
+LAB_ARGS ?= $(if $(filter 0,$(shell id -u)),--allow-root)
+PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist worksteal
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -22,7 +23,7 @@ demo: $(VENV)/.demo ## Set up, run the quickstart on real data, say where the re
 
 lab: $(VENV)/.demo ## Open the executed quickstart in JupyterLab
 	@[ -f build/demo/quickstart.ipynb ] || $(BIN)/python scripts/demo.py build/demo
-	cd build/demo && $(abspath $(BIN))/jupyter lab quickstart.ipynb
+	cd build/demo && $(abspath $(BIN))/jupyter lab $(LAB_ARGS) quickstart.ipynb
 
 test: lint ## Set up (a browser too), then lint, type-check and test
 	@scripts/chromium $(BIN)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 import workbench
 from workbench.lake import Lake
@@ -54,8 +55,12 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     code = [ROOT / "notebooks" / "quickstart.ipynb", *(ROOT / "workbench").rglob("*.py")]
     if page.exists() and page.stat().st_mtime > max(path.stat().st_mtime for path in code):
         return made
-    folder = tmp_path_factory.mktemp("demo") / "run"
-    subprocess.run([sys.executable, str(ROOT / "scripts" / "demo.py"), str(folder)], check=True)
+    # The workers of a parallel run share one: whoever comes first makes it.
+    shared = tmp_path_factory.getbasetemp()
+    folder = (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared) / "demo"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "quickstart.html").exists():
+            subprocess.run([sys.executable, str(ROOT / "scripts" / "demo.py"), str(folder)], check=True)
     return folder / "quickstart.ipynb"
 
 

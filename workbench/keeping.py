@@ -16,10 +16,12 @@ from workbench.engines.duckdb import fetch
 from workbench.errors import InvalidData, NotFound
 from workbench.lake import Lake, Result, Snapshot, Transaction
 from workbench.lake.description import Description
-from workbench.lake.history import diff, store_history, table_history, undo_table
+from workbench.lake.history import diff, store_history, table_history
 from workbench.lake.snapshots import read_snapshot
+from workbench.lake.undo import undo_table
 from workbench.lineage import Lineage, Trace, build, trace
 from workbench.names import SCHEMAS, Ref, quote_name
+from workbench.schedule import after_write
 from workbench.train import Model, registry
 from workbench.transform import Query, Transform, define_query, find_transform
 from workbench.transform.refresh import redefine
@@ -72,8 +74,8 @@ class Keeping:
         number = Ref(name, str(to)).number
         if number is None:
             raise InvalidData(f"{to!r} is not a snapshot.", hint=f"See: history {name}.")
-        snapshot = undo_table(self._lake, table, name, number)
-        self._follow(snapshot.id)
+        snapshot = undo_table(self._lake, name, number)
+        self._follow_warning(snapshot.id)
         return snapshot
 
     def trace(self, table: str, key: Any) -> Trace:
@@ -161,6 +163,7 @@ class Keeping:
         for each in answers.derivations(self._lake):
             if each.name == recorded and each.trigger == "on write":
                 each.refresh(self._lake)
+                after_write(self._lake, self._on_write(), [each.output])
         return snapshot
 
     def deploy(self, ref: str) -> Model:
@@ -177,7 +180,10 @@ class Keeping:
 
     # -- within ----------------------------------------------------------------------------------
 
-    def _follow(self, snapshot: int) -> str:
+    def _follow_warning(self, snapshot: int) -> None:
+        raise TypeError("Keeping is a part of Store")
+
+    def _on_write(self) -> list[Any]:
         raise TypeError("Keeping is a part of Store")
 
     def _follow_model(self, name: str) -> None:
@@ -230,13 +236,13 @@ class Keeping:
         else:
             made = redefine(self._lake, find_transform(self._lake, name, number))
         snapshot = made.snapshot if made.snapshot is not None else self._lake.head()
-        self._follow(snapshot)
+        self._follow_warning(snapshot)
         return read_snapshot(self._lake, snapshot)
 
     def _refit(self, transform: Transform) -> Run:
         made = redefine(self._lake, transform, refit=True)
         assert made.snapshot is not None
-        self._follow(made.snapshot)
+        self._follow_warning(made.snapshot)
         rows = self._lake.records.rows("runs", "name = $name", {"name": transform.name})
         row = rows[-1]
         return Run(
@@ -254,7 +260,8 @@ class Keeping:
 
     def _set_status(self, name: str, status: str) -> Snapshot:
         recorded = self._recorded_name(name)
-        known = {each["name"] for each in self._lake.records.definitions()}
+        kinds = ("transform", "binding")
+        known = {each["name"] for each in self._lake.records.definitions() if each["kind"] in kinds}
         if recorded not in known:
             raise NotFound.named("transform or binding", name, known)
         word = "pause" if status == "paused" else "resume"
@@ -286,12 +293,18 @@ class Keeping:
 
     def _drop_relation(self, table: Any) -> int | None:
         with self._lake.commit(f"drop {table.name}") as tx:
-            kind = "VIEW" if table.schema == "queries" else "TABLE"
+            kind = "VIEW" if self._is_view(table) else "TABLE"
             self._lake.run(tx.cursor, f"DROP {kind} lake.{table.sql}")
             self._lake.tables.forget(tx, table.schema, table.name)
             self._lake.records.set_status(tx, table.name, "dropped")
             self._record_drop(tx, table.name)
         return tx.snapshot
+
+    def _is_view(self, table: Any) -> bool:
+        sql = (
+            "SELECT 1 FROM duckdb_views() WHERE database_name = 'lake' AND schema_name = ? AND view_name = ?"
+        )
+        return self._lake.run(self._lake.cursor(), sql, [table.schema, table.name]).fetchone() is not None
 
     def _drop_binding(self, binding: Binding) -> int | None:
         with self._lake.commit(f"drop {binding.column} ON {binding.table}") as tx:

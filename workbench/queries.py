@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InvalidData
-from workbench.names import Ref
+from workbench.names import Ref, quote_name
 
 if TYPE_CHECKING:
     from workbench.lake import Lake
@@ -24,6 +24,7 @@ _QUERY_WORDS = {
     "show",
     "table",
 }
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _CATALOG = re.compile(r'"lake"\.')
 
 
@@ -71,7 +72,7 @@ def source_query(lake: Lake, source: Any, snapshot_of: Callable[[Ref], int | Non
     text = source.strip().rstrip(";")
     if text.startswith("(") and text.endswith(")"):
         text = text[1:-1]
-    words = text.split(None, 1)
+    words = _COMMENT.sub(" ", text).split(None, 1)
     if words and words[0].lower() in _QUERY_WORDS and len(words) > 1:
         return text, None
     ref = Ref.parse(text)
@@ -79,5 +80,5 @@ def source_query(lake: Lake, source: Any, snapshot_of: Callable[[Ref], int | Non
     if snapshot is None:
         return f"SELECT * FROM {lake.tables.resolve(ref.name).sql}", None
     with lake.at(snapshot) as cursor:
-        lake.run(cursor, f"SELECT 1 FROM {ref.name} LIMIT 0")
-    return f"SELECT * FROM {ref.name}", snapshot
+        lake.run(cursor, f"SELECT 1 FROM {quote_name(ref.name)} LIMIT 0")
+    return f"SELECT * FROM {quote_name(ref.name)}", snapshot

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -13,8 +14,7 @@ from workbench import answers
 from workbench.bind import Binding, create_binding, expand_predictions, find_binding, reads_predictions
 from workbench.bind.predictors import resolve
 from workbench.derivation import Run
-from workbench.engines.duckdb import fetch
-from workbench.errors import NotFound, Unsupported
+from workbench.errors import InvalidData, NotFound, Unsupported, WorkbenchError
 from workbench.export import Artifact, export
 from workbench.ingest import Load, append, load, merge
 from workbench.ingest.sources import to_arrow
@@ -22,7 +22,7 @@ from workbench.keeping import Keeping
 from workbench.lake import Lake, Result, Snapshot
 from workbench.lake.history import snapshot_at
 from workbench.lake.snapshots import changed_tables, read_snapshot
-from workbench.lake.statements import run_sql
+from workbench.lake.statements import read_past, run_sql
 from workbench.names import Ref
 from workbench.queries import is_expression, query_text, reads_memory, source_query
 from workbench.schedule import after_write, check_trigger, refresh
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pyarrow as pa
 
+
+_FAILED = "was not refreshed"
 
 Execute = Callable[["Store", str, Mapping[str, Any] | None], object]
 
@@ -91,14 +93,15 @@ class Store(Keeping):
         Unsupported
             If it would write to what the store itself keeps.
         """
-        if is_expression(query):
+        if is_expression(query) and at is None:
             return self._expression(query)
         clock = time.perf_counter()
-        text = expand_predictions(self._lake, str(query))
+        query = query_text(query)
+        text = expand_predictions(self._lake, query)
         if at is not None:
-            return self._past(text, snapshot_at(self._lake, at), params)
+            return self._past(text, query, snapshot_at(self._lake, at), params)
         text = self._fitted(text)
-        result = run_sql(self._lake, text, shown=str(query), params=params)
+        result = run_sql(self._lake, text, shown=query, params=params)
         if not result.message or result.snapshot is None:
             return result
         said = self._follow(result.snapshot)
@@ -206,7 +209,7 @@ class Store(Keeping):
             using="ibis" if is_expression(query) else using,
         )
         if made.snapshot is not None and made.snapshot > before:
-            self._follow(made.snapshot)
+            self._follow_warning(made.snapshot)
         return made
 
     def train(
@@ -480,11 +483,11 @@ class Store(Keeping):
 
     # -- within ----------------------------------------------------------------------------------
 
-    def _past(self, text: str, snapshot: int, params: Mapping[str, Any] | None) -> Result:
-        clock = time.perf_counter()
+    def _past(self, text: str, shown: str, snapshot: int, params: Mapping[str, Any] | None) -> Result:
         with self._lake.at(snapshot) as cursor:
-            table = fetch(self._lake.run(cursor, text, params))
-        return Result(table, snapshot, time.perf_counter() - clock, text)
+            if self._calls_steps(text):
+                text = fit(cursor, text).sql
+            return read_past(self._lake, cursor, text, snapshot, shown=shown, params=params)
 
     def _expression(self, expression: Any) -> Result:
         if not reads_memory(expression):
@@ -539,6 +542,12 @@ class Store(Keeping):
         runs = after_write(self._lake, self._on_write(), changed)
         return "".join(f"; {_said(run)}" for run in runs)
 
+    def _follow_warning(self, snapshot: int) -> None:
+        """Let what is kept up to date follow a commit; what fails is warned of, for the commit stands."""
+        said = self._follow(snapshot)
+        if _FAILED in said:
+            warnings.warn(said.removeprefix("; "), RuntimeWarning, stacklevel=4)
+
     def _on_write(self) -> list[Any]:
         """List what a write waits for: an asynchronous binding is left to a later refresh."""
         return [each for each in answers.derivations(self._lake) if getattr(each, "mode", "sync") == "sync"]
@@ -551,7 +560,11 @@ class Store(Keeping):
                 and each.model.partition("@")[0] == name
                 and each.trigger == "on write"
             ):
-                each.refresh(self._lake)
+                try:
+                    each.refresh(self._lake)
+                except WorkbenchError as error:
+                    warnings.warn(f"{each.column} {_FAILED}: {error}", RuntimeWarning, stacklevel=3)
+                    continue
                 after_write(self._lake, self._on_write(), [each.output])
 
     def _derivation_name(self, name: str) -> str:
@@ -559,6 +572,9 @@ class Store(Keeping):
             return find_binding(self._lake, name).name
         except NotFound:
             known = [getattr(each, "column", each.name) for each in answers.derivations(self._lake)]
+            paused = {row["name"] for row in self._lake.records.definitions() if row["status"] == "paused"}
+            if name in paused or any(each.rpartition("__")[2] == name for each in paused):
+                raise InvalidData(f"{name!r} is paused.", hint=f"Say: resume {name}.") from None
             raise NotFound.named("transform or binding", name, known) from None
 
 
@@ -569,6 +585,6 @@ def _names(names: str | Sequence[str]) -> tuple[str, ...]:
 def _said(run: Run) -> str:
     name = run.name.rpartition("__")[2]
     if run.status == "failed":
-        return f"{name} was not refreshed: {run.error}"
+        return f"{name} {_FAILED}: {run.error}"
     rows = run.rows_written + run.rows_deleted
     return f"{name} refreshed, {rows:,} {'row' if rows == 1 else 'rows'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.answers.catalog import dependents
-from workbench.answers.stale import pending
+from workbench.answers.stale import pending, reason
 from workbench.bind import Binding, find_binding
 from workbench.engines.duckdb import execute, fetch
 from workbench.errors import NotFound
@@ -36,11 +36,12 @@ def describe(lake: Lake, name: str) -> Description:
     if table is not None and "__" not in table.name:
         return _describe_relation(lake, table, ref.number)
     try:
-        return _describe_binding(lake, find_binding(lake, ref.name))
+        binding = find_binding(lake, ref.name)
     except NotFound:
         known = [*lake.tables.names(), *registry.names(lake)]
         known += [row["definition"]["column"] for row in lake.records.definitions("binding")]
         raise NotFound.named("table, query, transform, model or binding", ref.name, known) from None
+    return _describe_binding(lake, binding)
 
 
 def _describe_relation(lake: Lake, table: TableInfo, version: int | None) -> Description:
@@ -71,14 +72,13 @@ def _add_transform(
     lake: Lake, table: TableInfo, version: int | None, facts: dict[str, Any], tables: dict[str, Result]
 ) -> None:
     transform = find_transform(lake, table.name, version)
-    plan = transform.plan(lake)
     facts |= {
         "version": transform.version,
         "on": transform.on or "",
         "reads": ", ".join(transform.inputs),
         "when": transform.trigger,
         "status": transform.status,
-        "a refresh would be": f"{plan.mode}: {plan.reason}",
+        "to be refreshed": reason(lake, transform) or "no, it is up to date",
         "refreshed": "in full when an input changes; only rows that differ are written",
         "query": transform.query,
     }
@@ -101,7 +101,6 @@ def _add_transform(
 
 
 def _describe_binding(lake: Lake, binding: Binding) -> Description:
-    plan = binding.plan(lake)
     facts = {
         "on": binding.on,
         "model": binding.model,
@@ -111,7 +110,7 @@ def _describe_binding(lake: Lake, binding: Binding) -> Description:
         "mode": binding.mode,
         "on error": binding.on_error,
         "status": binding.status,
-        "a refresh would be": f"{plan.mode}: {plan.reason}",
+        "to be refreshed": reason(lake, binding) or "no, it is up to date",
         "rows": ", ".join(f"{count:,} {status}" for status, count in pending(lake, binding.output).items()),
     }
     runs = _select(

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.answers.catalog import dependents, derivations
-from workbench.derivation import fingerprint
+from workbench.answers.describe import describe
+from workbench.derivation import Derivation, fingerprint
 from workbench.engines.duckdb import classify
 from workbench.engines.sql import normalise, source_tables, written_tables
-from workbench.errors import NotFound
+from workbench.errors import InvalidData, NotFound, WorkbenchError
 from workbench.schedule import downstream, upstream
 
 if TYPE_CHECKING:
@@ -144,20 +145,38 @@ def _refresh(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
     if name is not None and name not in {each.name for each in known}:
         raise NotFound.named("derivation", str(name), [each.name for each in known])
     wanted = upstream(known, name) if name else {each.name for each in known}
-    plans = {
-        each.name: each.plan(lake, full=bool(arguments.get("full"))) for each in known if each.name in wanted
-    }
-    said = "; ".join(f"{each}: {plan.mode}, {plan.reason}" for each, plan in plans.items())
+    full = bool(arguments.get("full"))
+    said = "; ".join(f"{each.name}: {_said(lake, each, full)}" for each in known if each.name in wanted)
     reads = tuple(table for each in known if each.name in wanted for table in each.inputs)
     return PlanReport("refresh", said or "nothing to refresh", _rows(lake, tuple(dict.fromkeys(reads))))
 
 
+def _said(lake: Lake, each: Derivation, full: bool) -> str:
+    try:
+        plan = each.plan(lake, full=full)
+    except WorkbenchError as error:
+        return f"broken, {error.message}"
+    return f"{plan.mode}, {plan.reason}"
+
+
 def _drop(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
-    return PlanReport("drop", f"drops {arguments['name']}; its past stays readable")
+    name = str(arguments["name"])
+    described = describe(lake, name)
+    readers = dependents(lake, f"model.{name}" if described.kind == "model" else _qualified(lake, name))
+    if readers:
+        return PlanReport("drop", f"would be refused: {name} is read by {', '.join(readers)}")
+    return PlanReport("drop", f"drops the {described.kind} {name}; its past stays readable")
+
+
+def _qualified(lake: Lake, name: str) -> str:
+    table = lake.tables.find(name)
+    return table.qualified if table else name
 
 
 def _undo(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
     table = lake.tables.find(str(arguments["name"]))
+    if str(arguments["to"]).isdigit() and int(arguments["to"]) > lake.head():
+        raise InvalidData(f"There is no snapshot {arguments['to']}.", hint=f"The newest is {lake.head()}.")
     after = _after(lake, table.qualified) if table else ()
     return PlanReport(
         "undo", f"brings {arguments['name']} back to @{arguments['to']}, as a new snapshot", (), after

@@ -9,6 +9,7 @@ from workbench.answers.catalog import derivations
 from workbench.bind import bindings
 from workbench.derivation import Derivation, Noop
 from workbench.engines.duckdb import execute
+from workbench.errors import WorkbenchError
 from workbench.lake import Result
 from workbench.names import quote_name
 from workbench.train import registry
@@ -31,11 +32,11 @@ def stale(lake: Lake, name: str | None = None) -> Result:
     for each in known:
         if name is not None and name not in _names(each):
             continue
-        plan = each.plan(lake)
-        if not isinstance(plan, Noop):
+        why = reason(lake, each)
+        if why:
             marks = lake.records.watermarks(each.name)
             since = min(marks.values(), default=None)
-            rows.append((each.name, each.kind, plan.reason, each.trigger, since))
+            rows.append((each.name, each.kind, why, each.trigger, since))
     rows += [row for row in _skewed(lake) if name in (None, row[0])]
     columns = list(zip(*rows, strict=True)) if rows else [()] * 5
     kinds = [pa.string(), pa.string(), pa.string(), pa.string(), pa.int64()]
@@ -47,6 +48,15 @@ def stale(lake: Lake, name: str | None = None) -> Result:
         }
     )
     return Result(table, lake.head(), time.perf_counter() - clock)
+
+
+def reason(lake: Lake, each: Derivation) -> str:
+    """Say why a derivation is behind, or that it is broken; empty if it is up to date."""
+    try:
+        plan = each.plan(lake)
+    except WorkbenchError as error:
+        return f"broken: {error.message}"
+    return "" if isinstance(plan, Noop) else plan.reason
 
 
 def _names(each: Derivation) -> tuple[str, ...]:

@@ -30,11 +30,15 @@ Names = Callable[[], Iterable[str]]
 
 REQUIRED_EXTENSIONS = ("sqlite_scanner", "ducklake")
 
+_ANALYZED = re.compile(
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*explain\s+(?:\(\s*)?analyze\b", re.IGNORECASE | re.DOTALL
+)
 _FETCHED_ROWS = 122_880  # one row group of DuckDB's
 
-_READS = {"SELECT", "EXPLAIN", "CALL", "PRAGMA", "RELATION"}
+_READS = {"SELECT", "EXPLAIN", "PRAGMA", "RELATION"}
 _WRITES = {"INSERT", "UPDATE", "DELETE", "MERGE_INTO", "CREATE", "DROP", "ALTER", "COPY", "CREATE_FUNC"}
 _REFUSED = {
+    "CALL": "The store looks after its files and snapshots itself.",
     "TRANSACTION": "A cell is one commit already: leave BEGIN, COMMIT and ROLLBACK out.",
     "ATTACH": "Read other files with load.",
     "DETACH": "The store attaches and detaches its own databases.",
@@ -126,7 +130,9 @@ def classify(sql: str) -> list[tuple[str, Literal["read", "write"], set[str]]]:
             raise Unsupported(f"{kind.replace('_', ' ')} does not go into a cell.", hint=_REFUSED[kind])
         if kind not in _READS and kind not in _WRITES:
             raise Unsupported(f"{kind.replace('_', ' ')} does not go into a cell.")
-        found.append((statement.query, "read" if kind in _READS else "write", statement.named_parameters))
+        # EXPLAIN ANALYZE runs what it explains.
+        reads = kind in _READS and not _ANALYZED.match(statement.query)
+        found.append((statement.query, "read" if reads else "write", statement.named_parameters))
     if not found:
         raise StatementError("There is no statement to run.", hint="Write a query under the first line.")
     return found

@@ -121,6 +121,8 @@ def _copy(
     """Write to a file beside the target first, so that a stop leaves no half of it."""
     if not path.parent.is_dir():
         raise InvalidData(f"There is no folder {path.parent}.", hint="Make it, or export to another place.")
+    if path.is_dir():
+        raise InvalidData(f"{path} is a folder.", hint="Name a file in it.")
     columns = _columns(cursor, query, label, features)
     part = path.with_name(f".{path.name}.part")
     try:

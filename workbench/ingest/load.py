@@ -10,20 +10,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.derivation import Run
-from workbench.engines.duckdb import Cursor, execute
+from workbench.engines.duckdb import Cursor, execute, fetch
 from workbench.errors import InvalidData, NotFound, Unsupported
 from workbench.ingest import sources
+from workbench.ingest.fit import check_names, complete, fit_columns
+from workbench.ingest.loaded import describe_source, loaded_before
 from workbench.lake import write
 from workbench.lake.keys import AUTO_KEY, check_nulls, check_unique
 from workbench.lake.tables import TableInfo
-from workbench.names import check_name, quote, quote_all
+from workbench.names import check_name
 from workbench.progress import step
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from workbench.lake import Lake, Transaction
 
 MODES = ("append", "merge", "replace")
 _STAGED = "mlstore_staged"
+_COMPLETE = "mlstore_complete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +70,15 @@ def load(lake: Lake, request: Load) -> Run:
     started, clock = datetime.now(UTC), time.perf_counter()
     known = lake.tables.find(f"main.{request.table}")
     _check_target(lake, request, known)
-    digest = sources.digest([path for path in sources.paths(request.source) if path.is_file()])
-    before = _loaded_before(lake, request, digest) if known is not None else None
-    if before is not None:
-        return replace(before, seconds=time.perf_counter() - clock)
+    if known is not None:
+        request = replace(request, table=known.name)
+    details = describe_source(request.source, request.format, request.options)
+    if known is not None and request.mode == "append":
+        before = loaded_before(lake, known, details)
+        if before is not None:
+            return replace(before, seconds=time.perf_counter() - clock)
     with step(f"Loading {request.table}"):
-        return lake.retry(lambda: _stage_and_write(lake, request, digest, started, clock))
+        return _load(lake, request, known, Run(request.table, "load", details=details), started, clock)
 
 
 def append(lake: Lake, table: str, rows: object) -> Run:
@@ -94,6 +102,12 @@ def _check_target(lake: Lake, request: Load, known: TableInfo | None) -> None:
                 f"{request.table!r} is the name of a {other.kind} already.",
                 hint="Give the table another name.",
             )
+        for row in lake.records.definitions():
+            if row["name"].lower() == request.table.lower():
+                raise InvalidData(
+                    f"{request.table!r} is the name of a {row['kind']} already.",
+                    hint="Give the table another name.",
+                )
         return
     wanted = _key_columns(request.key)
     if request.key is not None and wanted != known.key:
@@ -114,47 +128,54 @@ def _key_columns(key: tuple[str, ...] | str | None) -> tuple[str, ...]:
     return tuple(key)
 
 
-def _loaded_before(lake: Lake, request: Load, digest: Mapping[str, str]) -> Run | None:
-    """Find the run that loaded these very files into this table, since it was made."""
-    if not digest or request.mode != "append":
-        return None
-    known = lake.records.rows("runs", "kind = 'load' AND name = $name", {"name": request.table})
-    dropped = lake.records.rows(
-        "runs", "kind = 'drop' AND name = $name AND status = 'ok'", {"name": request.table}
-    )
-    born = max((row["snapshot_id"] for row in dropped), default=0)
-    for row in reversed(known):
-        details = row["details"] or {}
-        if details.get("files") == dict(digest) and row["snapshot_id"] > born:
-            reason = f"loaded before, in snapshot {row['snapshot_id']}; MODE replace reads the files again"
-            return Run(request.table, "load", mode="noop", reason=reason, snapshot=row["snapshot_id"])
-    return None
-
-
-def _stage_and_write(
-    lake: Lake, request: Load, digest: Mapping[str, str], started: datetime, clock: float
+def _load(
+    lake: Lake, request: Load, known: TableInfo | None, run: Run, started: datetime, clock: float
 ) -> Run:
+    """Read the source once, then write it; only the writing is tried again after a conflict."""
+    source = request.source
+    if not isinstance(source, str | Path):
+        source = sources.to_arrow(lake, source)
+        if not source.schema.names:
+            if known is None:
+                raise InvalidData(
+                    f"The source of {request.table!r} has no columns.", hint="A new table needs some."
+                )
+            if request.mode != "replace":
+                return replace(run, mode="noop", reason="no rows", seconds=time.perf_counter() - clock)
+            source = _no_rows(lake, known)
     cursor = lake.new_cursor()
     try:
-        try:
-            with (
-                lake.pinned(cursor),
-                sources.relation(lake, cursor, request.source, request.format, request.options) as rows,
-            ):
-                write.stage(cursor, _STAGED, f"SELECT * FROM {rows}")
-        except InvalidData as error:
-            raise _explain(cursor, request, error) from error
+        _stage(lake, cursor, request, source)
+        check_names(cursor, _STAGED)
         read = sources.count_rows(cursor, _STAGED)
-        run = Run(request.table, "load", reason=request.mode, rows_read=read, details={"files": dict(digest)})
-        with lake.commit(_message(request), run_id=run.id, cursor=cursor) as tx:
-            written, deleted = _write(lake, tx, request)
-            run = replace(
-                run, rows_written=written, rows_deleted=deleted, seconds=time.perf_counter() - clock
-            )
-            lake.records.append_run(tx, run, started)
-        return replace(run, snapshot=tx.snapshot)
+        run = replace(run, reason=request.mode, rows_read=read)
+        return lake.retry(lambda: _commit(lake, cursor, request, run, started, clock))
     finally:
         cursor.close()
+
+
+def _no_rows(lake: Lake, table: TableInfo) -> pa.Table:
+    return fetch(execute(lake.cursor(), f"SELECT * FROM lake.{table.sql} LIMIT 0"))
+
+
+def _stage(lake: Lake, cursor: Cursor, request: Load, source: object) -> None:
+    try:
+        with (
+            lake.pinned(cursor),
+            sources.relation(lake, cursor, source, request.format, request.options) as rows,
+        ):
+            write.stage(cursor, _STAGED, f"SELECT * FROM {rows}")
+    except InvalidData as error:
+        raise _explain(cursor, request, error) from error
+
+
+def _commit(lake: Lake, cursor: Cursor, request: Load, run: Run, started: datetime, clock: float) -> Run:
+    """Write the staged rows; they stay as they are, so that this can be tried again."""
+    with lake.commit(_message(request), run_id=run.id, cursor=cursor) as tx:
+        written, deleted = _write(lake, tx, request)
+        run = replace(run, rows_written=written, rows_deleted=deleted, seconds=time.perf_counter() - clock)
+        lake.records.append_run(tx, run, started)
+    return replace(run, snapshot=tx.snapshot)
 
 
 def _explain(cursor: Cursor, request: Load, error: InvalidData) -> InvalidData:
@@ -176,16 +197,16 @@ def _write(lake: Lake, tx: Transaction, request: Load) -> tuple[int, int]:
     table = lake.tables.find(f"main.{request.table}", tx.cursor)
     if table is None:
         return _write_new(lake, tx, request), 0
-    staged = _fit_columns(tx.cursor, table)
+    staged = fit_columns(tx.cursor, table, _STAGED)
     if request.mode == "append":
         write.insert_all(tx, table, _STAGED)
         return sources.count_rows(tx.cursor, _STAGED), 0
-    if not table.key or table.auto:
+    if request.mode == "replace" and (not table.key or table.auto):
         return _replace_all(tx, table)
-    _complete(tx.cursor, table, staged, request.mode)
-    check_nulls(tx.cursor, f"FROM temp.{_STAGED}", table.key, table.name)
-    check_unique(tx.cursor, f"FROM temp.{_STAGED}", table.key, table.name)
-    delta = write.compare(tx.cursor, table, _STAGED, table.key, replace=request.mode == "replace")
+    complete(tx.cursor, table, _STAGED, _COMPLETE, staged, keep=request.mode == "merge")
+    check_nulls(tx.cursor, f"FROM temp.{_COMPLETE}", table.key, table.name)
+    check_unique(tx.cursor, f"FROM temp.{_COMPLETE}", table.key, table.name)
+    delta = write.compare(tx.cursor, table, _COMPLETE, table.key, replace=request.mode == "replace")
     write.apply(tx, table, delta, table.key)
     return delta.inserted + delta.updated, delta.deleted
 
@@ -206,42 +227,6 @@ def _write_new(lake: Lake, tx: Transaction, request: Load) -> int:
         lake.tables.declare(tx, "main", request.table, key, auto=auto)
     write.insert_all(tx, table, _STAGED)
     return sources.count_rows(tx.cursor, _STAGED)
-
-
-def _fit_columns(cursor: Cursor, table: TableInfo) -> list[str]:
-    """Check that the table has every staged column; return the staged columns."""
-    staged = list(write.stored_columns(cursor, f"temp.{_STAGED}"))
-    lowered = {column.lower() for column in table.columns}
-    for column in staged:
-        if column.lower() not in lowered:
-            error = NotFound.named("column", column, table.columns, within=table.name)
-            raise InvalidData(f"{error.message} Nothing was changed.", hint=error.hint)
-    return staged
-
-
-def _complete(cursor: Cursor, table: TableInfo, staged: list[str], mode: str) -> None:
-    """Give the staged rows all columns of the table, in its types.
-
-    A merged row keeps the values of columns that the source does not have.
-    """
-    present = {column.lower() for column in staged}
-    for column in table.key:
-        if column.lower() not in present:
-            raise InvalidData(f"The source lacks {column!r}, a part of the key of {table.name!r}.")
-    parts = []
-    for column, kind in table.columns.items():
-        if column.lower() in present:
-            parts.append(f"CAST(s.{quote(column)} AS {kind}) AS {quote(column)}")
-        else:
-            kept = f"t.{quote(column)}" if mode == "merge" else f"CAST(NULL AS {kind})"
-            parts.append(f"{kept} AS {quote(column)}")
-    execute(
-        cursor,
-        f"CREATE OR REPLACE TEMP TABLE mlstore_complete AS SELECT {', '.join(parts)} "
-        f"FROM temp.{_STAGED} AS s LEFT JOIN lake.{table.sql} AS t USING ({quote_all(table.key)})",
-    )
-    execute(cursor, f"DROP TABLE temp.{_STAGED}")
-    execute(cursor, f"ALTER TABLE temp.mlstore_complete RENAME TO {_STAGED}")
 
 
 def _replace_all(tx: Transaction, table: TableInfo) -> tuple[int, int]:

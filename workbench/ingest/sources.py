@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -76,28 +75,43 @@ def to_arrow(lake: Lake, source: object) -> pa.Table | pa.RecordBatchReader:
     if hasattr(source, "__arrow_c_stream__"):
         return pa.table(source)
     if isinstance(source, list) and all(isinstance(row, dict) for row in source):
-        return pa.Table.from_pylist(source)
+        return _from_dicts(source)
     raise InvalidData(
         f"A {type(source).__name__} does not hold rows.",
         hint="Give a path, a URL, a pyarrow.Table, a pandas or polars frame, an Ibis expression or a Result.",
     )
 
 
+def _from_dicts(rows: list[dict[str, Any]]) -> pa.Table:
+    """Make a table whose columns are all keys of the rows, in the order in which they first appear."""
+    import pyarrow as pa
+
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if rows and not names:
+        raise InvalidData("The rows have no columns.")
+    columns = {}
+    for name in names:
+        if not isinstance(name, str):
+            raise InvalidData(f"The name of a column is text, not {name!r}.")
+        try:
+            columns[name] = pa.array([row.get(name) for row in rows])
+        except (pa.ArrowException, OverflowError) as error:
+            raise InvalidData(f"The values of {name!r} do not fit into one column: {error}.") from error
+    return pa.table(columns)
+
+
 def paths(source: object) -> list[Path]:
-    """List the local files that a path or glob names; empty for anything else."""
+    """List the local files that a path or glob names; empty for anything else.
+
+    A file whose very name is that path goes before what it would mean as a glob.
+    """
     if not isinstance(source, str | Path) or "://" in str(source):
         return []
-    found = glob.glob(str(Path(source).expanduser()), recursive=True)  # noqa: PTH207 (may be absolute)
-    return [Path(each) for each in sorted(found)]
-
-
-def digest(files: list[Path]) -> dict[str, str]:
-    """Return the SHA-256 of each file, by its name."""
-    found = {}
-    for path in files:
-        with path.open("rb") as handle:
-            found[path.name] = hashlib.file_digest(handle, "sha256").hexdigest()
-    return found
+    path = Path(source).expanduser()
+    if path.exists():
+        return [path] if path.is_file() else []
+    found = glob.glob(str(path), recursive=True)  # noqa: PTH207 (may be absolute)
+    return [file for each in sorted(found) if (file := Path(each)).is_file()]
 
 
 @contextmanager
@@ -105,22 +119,22 @@ def _files(cursor: Cursor, source: str, file_format: str | None, options: Mappin
     if "://" in source:
         if source.split("://", maxsplit=1)[0] in ("http", "https", "s3", "gs", "gcs", "r2"):
             load_extension(cursor, "httpfs")
-        yield _reader(cursor, [source], file_format or _ending(source), options)
+        yield _reader(cursor, [source], file_format or ending(source), options)
         return
-    found = [path for path in paths(source) if path.is_file()]
+    found = paths(source)
     if not found:
         raise _no_file(source)
     with TemporaryDirectory(prefix="mlstore-") as folder:
-        unpacked = [_unzipped(path, Path(folder)) for path in found]
-        kind = file_format or _ending(unpacked[0].name)
+        unpacked = _unpacked(found, Path(folder))
+        kind = file_format or ending(unpacked[0].name)
         yield _reader(cursor, [str(path) for path in unpacked], kind, options)
 
 
 def broken_rows(cursor: Cursor, source: str, options: Mapping[str, Any]) -> list[str]:
     """Say which lines of a CSV file cannot be read, and why; empty if that cannot be told."""
-    found = [path for path in paths(source) if path.is_file()]
+    found = paths(source)
     with TemporaryDirectory(prefix="mlstore-") as folder:
-        files = [str(_unzipped(path, Path(folder))) for path in found]
+        files = [str(path) for path in _unpacked(found, Path(folder))]
         reader = _reader(cursor, files, "csv", {**options, "store_rejects": True})
         try:
             execute(cursor, f"SELECT count(*) FROM (SELECT COLUMNS(*) FROM {reader})").fetchall()
@@ -141,11 +155,23 @@ def _no_file(source: str) -> NotFound:
     return NotFound.named("file", Path(source).name, names, within=where)
 
 
-def _ending(name: str) -> str:
+def ending(name: str) -> str:
+    """Return the part of a file's name that says its format.
+
+    Examples
+    --------
+    >>> ending("people.CSV.gz")
+    'csv'
+    """
     plain = name.lower().partition("?")[0]
     for packed in _COMPRESSED:
         plain = plain.removesuffix(packed)
     return plain.rpartition(".")[2]
+
+
+def _unpacked(files: list[Path], folder: Path) -> list[Path]:
+    """Unpack the .zip files among `files`, each into a folder of its own: names may repeat."""
+    return [_unzipped(path, folder / str(number)) for number, path in enumerate(files)]
 
 
 def _unzipped(path: Path, folder: Path) -> Path:
@@ -174,7 +200,9 @@ def _reader(cursor: Cursor, files: list[str], kind: str, options: Mapping[str, A
         )
     if reader == "arrow":
         return _arrow_files(cursor, files)
-    listed = "[" + ", ".join(literal(each) for each in files) + "]"
+    # The engine takes every path for a pattern; these stand for themselves.
+    exact = [each if "://" in each else glob.escape(each) for each in files]
+    listed = "[" + ", ".join(literal(each) for each in exact) + "]"
     arguments = [listed, *(f"{_option(name)} = {_value(value)}" for name, value in options.items())]
     return f"{reader}({', '.join(arguments)})"
 

@@ -8,14 +8,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from workbench.engines.duckdb import Cursor, execute, fetch
-from workbench.errors import InvalidData, NotFound, Unsupported
-from workbench.lake import write
+from workbench.errors import InvalidData, NotFound
 from workbench.lake.result import Result
 from workbench.lake.snapshots import (
-    Snapshot,
     changes_by_snapshot,
     count_changes_query,
-    read_snapshot,
     table_born,
 )
 from workbench.lake.tables import TableInfo
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
     from workbench.lake.lake import Lake
 
 _META = "__ducklake_metadata_lake"
-_STAGED = "mlstore_staged"
 
 
 def snapshot_at(lake: Lake, moment: int | str | datetime) -> int:
@@ -108,7 +104,7 @@ def diff(lake: Lake, table: TableInfo, a: int, b: int) -> Result:
     """
     clock = time.perf_counter()
     with lake.pinned() as (cursor, head):
-        columns = [_columns_at(lake, cursor, table, snapshot) for snapshot in (a, b)]
+        columns = [columns_at(lake, cursor, table, snapshot) for snapshot in (a, b)]
         shared = [column for column in columns[1] if column in columns[0]]
         sides = [f"(FROM lake.{table.sql} AT (VERSION => {snapshot}))" for snapshot in (a, b)]
         rows = fetch(lake.run(cursor, _diff_query(table, shared, *sides)))
@@ -125,7 +121,14 @@ def diff(lake: Lake, table: TableInfo, a: int, b: int) -> Result:
     return Result(rows, head, time.perf_counter() - clock, message=f"{table.name}@{a} → @{b}: {message}")
 
 
-def _columns_at(lake: Lake, cursor: Cursor, table: TableInfo, snapshot: int) -> dict[str, str]:
+def columns_at(lake: Lake, cursor: Cursor, table: TableInfo, snapshot: int) -> dict[str, str]:
+    """Return the columns and types that a table had at a snapshot.
+
+    Raises
+    ------
+    InvalidData
+        If there is no such snapshot, or the table did not exist then.
+    """
     if not 0 <= snapshot <= lake.head(cursor):
         raise InvalidData(f"There is no snapshot {snapshot}.", hint=f"The newest is {lake.head(cursor)}.")
     sql = f"DESCRIBE SELECT * FROM lake.{table.sql} AT (VERSION => {snapshot})"
@@ -197,56 +200,3 @@ def _changed_first(table: TableInfo, rows: Any, counts: Mapping[str, int]) -> An
     first = [name for name in pairs if name.removesuffix("_before").removesuffix("_after") in changed]
     rest = [name for name in pairs if name not in first] if counts["added"] or counts["removed"] else []
     return rows.select([*fixed, *first, *rest])
-
-
-def undo_table(lake: Lake, table: TableInfo | None, name: str, to: int) -> Snapshot:
-    """Bring a table back to what it was at a snapshot, as a new snapshot.
-
-    Only rows that differ are written. A dropped table comes back too.
-
-    Raises
-    ------
-    InvalidData
-        If the table did not exist then.
-    Unsupported
-        If the table is not one of the user's own.
-    """
-    if table is not None and table.schema != "main":
-        raise Unsupported(
-            f"The {table.kind} {table.name!r} is not undone by itself.", hint="Undo what it reads."
-        )
-    cursor = lake.new_cursor()
-    try:
-        with lake.pinned(cursor):
-            wanted = table or TableInfo("main", name, {})
-            columns = _columns_at(lake, cursor, wanted, to)
-            write.stage(cursor, _STAGED, f"SELECT * FROM lake.{wanted.sql} AT (VERSION => {to})")
-            key, auto = _key_at(lake, cursor, wanted, to)
-            same = table is not None and columns == table.columns and table.key == key
-            if same and key:
-                assert table is not None
-                delta = write.compare(cursor, table, _STAGED, key, replace=True)
-        with lake.commit(f"undo {name} TO @{to}", cursor=cursor) as tx:
-            if same and key:
-                assert table is not None
-                write.apply(tx, table, delta, key)
-            else:
-                fresh = write.create(tx, "main", name, columns)
-                lake.tables.forget(tx, "main", name)
-                if key:
-                    lake.tables.declare(tx, "main", name, key, auto=auto)
-                write.insert_all(tx, fresh, _STAGED)
-        return read_snapshot(lake, tx.snapshot if tx.snapshot is not None else lake.head())
-    finally:
-        cursor.close()
-
-
-def _key_at(lake: Lake, cursor: Cursor, table: TableInfo, snapshot: int) -> tuple[tuple[str, ...], bool]:
-    import json
-
-    row = lake.run(
-        cursor,
-        f"SELECT key, auto FROM lake.mlstore.tables AT (VERSION => {snapshot}) WHERE schema = ? AND name = ?",
-        [table.schema, table.name],
-    ).fetchone()
-    return (tuple(json.loads(row[0])), bool(row[1])) if row else ((), False)

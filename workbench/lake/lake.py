@@ -159,10 +159,11 @@ class Lake:
         return int(row[0])
 
     @contextmanager
-    def pinned(self, cursor: Cursor | None = None) -> Iterator[tuple[Cursor, int]]:
+    def pinned(self, cursor: Cursor | None = None, *, discard: bool = False) -> Iterator[tuple[Cursor, int]]:
         """Read at one snapshot: gives a cursor and the snapshot.
 
         Temporary tables made inside stay on the cursor after the block when the caller brought it.
+        `discard` rolls back at the end, so that text of a user's that writes after all writes nothing.
         """
         own = cursor is None
         cursor = cursor or self.new_cursor()
@@ -174,7 +175,7 @@ class Lake:
                 with suppress(duckdb.Error):
                     cursor.execute("ROLLBACK")
                 raise
-            cursor.execute("COMMIT")
+            cursor.execute("ROLLBACK" if discard else "COMMIT")
         finally:
             if own:
                 cursor.close()

@@ -7,10 +7,11 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from workbench.engines.duckdb import Cursor, classify, fetch
-from workbench.engines.sql import written_tables
-from workbench.errors import InvalidData, Unsupported
+from workbench.engines.duckdb import Cursor, classify, execute, fetch
+from workbench.errors import InvalidData, Unsupported, WorkbenchError
 from workbench.lake.result import Result
+from workbench.lake.targets import COMMENT, read_targets, refuse_managed, refuse_upkeep
+from workbench.names import quote_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,12 +20,8 @@ if TYPE_CHECKING:
 
 Parameters = Mapping[str, Any]
 
-_MANAGED = {
-    "features": "is kept up to date by its transform; change what it reads, or the transform",
-    "predictions": "holds the predictions of a binding; change the table or the model",
-    "queries": "holds named queries; use the statement: query NAME AS …",
-    "mlstore": "holds the store's own records",
-}
+_VIRTUAL = ("rowid", "snapshot_id")
+_RENAME = re.compile(r"\balter\s+table\b.*\brename\s+to\b", re.IGNORECASE | re.DOTALL)
 _DONE = {
     "insert": "inserted",
     "update": "updated",
@@ -35,7 +32,6 @@ _DONE = {
 }
 _DEFINED = {"create": "created", "drop": "dropped", "alter": "altered"}
 _OBJECTS = ("table", "view", "macro", "function", "type", "sequence", "schema")
-_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _SHOWN = 72
 
 
@@ -51,17 +47,47 @@ def run_sql(lake: Lake, sql: str, *, shown: str | None = None, params: Parameter
     params : mapping or None
         Values for the `$name` parameters; each statement gets those it names.
     """
-    statements = classify(sql)
     clock = time.perf_counter()
+    statements = classify(sql)
+    refuse_upkeep(sql)
     bound = [(text, {name: _given(params, name) for name in names}) for text, _, names in statements]
     if all(kind == "read" for _, kind, _ in statements):
-        with lake.pinned() as (cursor, snapshot):
-            table = None
-            for text, values in bound:
-                table = _fetch(lake, cursor, text, values)
-        assert table is not None
+        with lake.pinned(discard=True) as (cursor, snapshot):
+            table = [_fetch(lake, cursor, text, values) for text, values in bound][-1]
         return Result(table, snapshot, time.perf_counter() - clock, shown or sql)
     return lake.retry(lambda: _write(lake, sql, shown or sql, bound, clock))
+
+
+def read_past(
+    lake: Lake,
+    cursor: Cursor,
+    sql: str,
+    snapshot: int,
+    *,
+    shown: str | None = None,
+    params: Parameters | None = None,
+) -> Result:
+    """Run statements that read, on a cursor of `Lake.at`.
+
+    Raises
+    ------
+    Unsupported
+        If one would write: the past does not change.
+    """
+    clock = time.perf_counter()
+    refuse_upkeep(sql)
+    statements = classify(sql)
+    if any(kind == "write" for _, kind, _ in statements):
+        raise Unsupported(
+            "The past cannot be written.", hint="Leave out `at`, or undo the table to a snapshot."
+        )
+    bound = [(text, {name: _given(params, name) for name in names}) for text, _, names in statements]
+    cursor.execute("BEGIN")
+    try:
+        table = [_fetch(lake, cursor, text, values) for text, values in bound][-1]
+    finally:
+        cursor.execute("ROLLBACK")
+    return Result(table, snapshot, time.perf_counter() - clock, shown or sql)
 
 
 def _given(params: Parameters | None, name: str) -> Any:
@@ -77,9 +103,8 @@ def _fetch(lake: Lake, cursor: Cursor, text: str, values: Parameters) -> pa.Tabl
 def _write(lake: Lake, sql: str, shown: str, bound: list[tuple[str, dict[str, Any]]], clock: float) -> Result:
     import pyarrow as pa
 
-    targets = written_tables(sql)
-    if targets is not None:
-        _refuse_managed(lake, targets)
+    targets = read_targets(sql)
+    refuse_managed(lake, targets)
     done: list[str] = []
     table = pa.table({})
     with lake.commit(_first_words(shown)) as tx:
@@ -96,21 +121,8 @@ def _write(lake: Lake, sql: str, shown: str, bound: list[tuple[str, dict[str, An
     return Result(table, tx.snapshot, time.perf_counter() - clock, shown, message)
 
 
-def _refuse_managed(lake: Lake, targets: frozenset[str]) -> None:
-    for target in targets:
-        schema = target.rpartition(".")[0].rpartition(".")[2]
-        if not schema:
-            found = lake.tables.find(target)
-            schema = found.schema if found else ""
-        if schema in _MANAGED:
-            raise Unsupported(f"{target!r} {_MANAGED[schema]}.")
-
-
-def _declare_targets(lake: Lake, tx: Transaction, targets: frozenset[str] | None) -> None:
-    """Tell the commit whose keys to check; when the text does not say, all of them."""
-    if targets is None:
-        tx.written = None
-        return
+def _declare_targets(lake: Lake, tx: Transaction, targets: frozenset[str]) -> None:
+    """Tell the commit whose keys to check."""
     assert tx.written is not None
     for target in targets:
         found = lake.tables.find(target, tx.cursor)
@@ -125,21 +137,60 @@ def _keep_house(lake: Lake, tx: Transaction, sql: str) -> None:
         return
     tables = lake.tables.all(tx.cursor)
     present = {table.qualified for table in tables}
-    for row in lake.records.rows("tables", cursor=tx.cursor):
-        if f"{row['schema']}.{row['name']}" not in present:
-            lake.tables.forget(tx, row["schema"], row["name"])
+    _keep_keys(lake, tx, sql, present)
     for row in lake.records.definitions(cursor=tx.cursor):
-        gone = [name for name in row["definition"].get("inputs", []) if name not in present]
+        gone = [
+            name for name in row["definition"].get("inputs", []) if _is_table(name) and name not in present
+        ]
         if gone:
             raise InvalidData(
                 f"{gone[0].rpartition('.')[2]!r} is read by the {row['kind']} {row['name']!r}; "
                 "nothing was changed.",
                 hint=f"Drop {row['name']} first.",
             )
-    names = [table.name for table in tables if table.schema in ("main", "queries", "features")]
-    for name in names:
-        if names.count(name) > 1:
-            raise InvalidData(f"{name!r} is the name of something else already; nothing was changed.")
+    _check_views(tx)
+    names = [table.name.lower() for table in tables if table.schema in ("main", "queries", "features")]
+    for table in tables:
+        if table.schema == "main" and names.count(table.name.lower()) > 1:
+            raise InvalidData(f"{table.name!r} is the name of something else already; nothing was changed.")
+        virtual = [column for column in table.columns if column.lower() in _VIRTUAL]
+        if table.schema == "main" and virtual:
+            raise InvalidData(
+                f"{table.name!r} cannot have a column {virtual[0]!r}: that is a name of the engine's own.",
+                hint="Give the column another name.",
+            )
+
+
+def _is_table(name: str) -> bool:
+    return name.partition(".")[0] in ("main", "features", "predictions")
+
+
+def _keep_keys(lake: Lake, tx: Transaction, sql: str, present: set[str]) -> None:
+    """Forget the keys of tables that are gone; a renamed one would lose its key, so refuse that."""
+    for row in lake.records.rows("tables", cursor=tx.cursor):
+        if f"{row['schema']}.{row['name']}" in present:
+            continue
+        if _RENAME.search(sql):
+            raise Unsupported(
+                f"{row['name']!r} has a key, so it cannot be renamed.",
+                hint=f"Load it under the new name: load NEW FROM … KEY ({', '.join(row['key'])}).",
+            )
+        lake.tables.forget(tx, row["schema"], row["name"])
+
+
+def _check_views(tx: Transaction) -> None:
+    """Refuse DDL after which a named query or a view of predictions could not be read."""
+    views = tx.cursor.execute(
+        "SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE database_name = 'lake'"
+    ).fetchall()
+    for (name,) in views:
+        try:
+            execute(tx.cursor, f"SELECT * FROM lake.{quote_name(name)} LIMIT 0")
+        except WorkbenchError as error:
+            raise InvalidData(
+                f"{name!r} could no longer be read; nothing was changed.\n{error.message}",
+                hint=f"Change or drop {name.rpartition('.')[2]} first.",
+            ) from error
 
 
 def _count(table: pa.Table) -> int | None:
@@ -150,7 +201,7 @@ def _count(table: pa.Table) -> int | None:
 
 
 def _describe(text: str, count: int) -> str:
-    words = [word.lower() for word in _COMMENT.sub(" ", text).split()]
+    words = [word.lower() for word in COMMENT.sub(" ", text).split()]
     if not words:
         return ""
     if words[0] in _DEFINED:

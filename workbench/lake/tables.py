@@ -115,12 +115,26 @@ class Tables:
         return found
 
     def declare(
-        self, tx: Transaction, schema: str, name: str, key: tuple[str, ...], *, auto: bool = False
+        self,
+        tx: Transaction,
+        schema: str,
+        name: str,
+        key: tuple[str, ...],
+        *,
+        auto: bool = False,
+        next_id: int = 1,
     ) -> None:
         """Record the key of a table, as part of the commit `tx`; an earlier record is replaced."""
         self.forget(tx, schema, name)
-        row = {"schema": schema, "name": name, "key": list(key), "auto": auto, "next_id": 1}
+        row = {"schema": schema, "name": name, "key": list(key), "auto": auto, "next_id": next_id}
         self._lake.records.append(tx, "tables", [row])
+
+    def next_id(self, tx: Transaction, schema: str, name: str) -> int:
+        """Return the next automatic key of a table; 1 if it has none."""
+        row = execute(
+            tx.cursor, "SELECT next_id FROM lake.mlstore.tables WHERE schema = ? AND name = ?", [schema, name]
+        ).fetchone()
+        return int(row[0]) if row else 1
 
     def forget(self, tx: Transaction, schema: str, name: str) -> None:
         """Remove the record of a table's key, as part of the commit `tx`."""

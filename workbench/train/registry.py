@@ -126,8 +126,13 @@ def names(lake: Lake) -> list[str]:
 
 def champion_version(lake: Lake, name: str, cursor: Cursor | None = None) -> int | None:
     """Return the number of the deployed version."""
+    dropped = lake.records.rows(
+        "definitions", "kind = 'model' AND name = $name AND status = 'dropped'", {"name": name}, cursor=cursor
+    )
+    since = dropped[-1]["snapshot_id"] if dropped else -1
     rows = lake.records.rows("deployments", "model = $name", {"name": name}, cursor=cursor)
-    return int(rows[-1]["version"]) if rows else None
+    fresh = [row for row in rows if row["snapshot_id"] > since]
+    return int(fresh[-1]["version"]) if fresh else None
 
 
 def deploy(lake: Lake, ref: str, reason: str = "deployed by hand") -> Model:
