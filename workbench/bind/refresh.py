@@ -158,7 +158,10 @@ def _find_work(
     watermark = lake.records.watermarks(binding.name, cursor=cursor).get(binding.on)
     columns = list(predictor.inputs)
     key = quote_all(binding.key)
-    since = f"WHERE snapshot_id > {watermark}" if isinstance(plan, Incremental) and watermark else ""
+    # A champion may have changed since the plan was made: then every row is looked at.
+    last = _last_run(lake, binding)
+    same = last is not None and last["details"].get("model") == predictor.ref
+    since = f"WHERE snapshot_id > {watermark}" if same and isinstance(plan, Incremental) and watermark else ""
     source = (
         f"SELECT {quote_all(binding.key, 's.')}, "
         + "".join(f"s.{quote(column)}, " for column in columns if column not in binding.key)
@@ -221,7 +224,7 @@ def _keep_old_values(cursor: Cursor, side: str, key: str) -> None:
     execute(
         cursor,
         f"UPDATE temp.{_DONE} AS d SET value = p.value, score = p.score FROM {side} AS p "
-        f"WHERE d.status = 'error' AND p.status = 'ok' AND "
+        f"WHERE d.status = 'error' AND "
         + " AND ".join(f"d.{column} = p.{column}" for column in key.split(", ")),
     )
 

@@ -138,6 +138,25 @@ def classify(sql: str) -> list[tuple[str, Literal["read", "write"], set[str]]]:
     return found
 
 
+def one_query(sql: str) -> str:
+    """Return the text of a body's one query, without the semicolon.
+
+    Raises
+    ------
+    Unsupported
+        If it is more than one statement, or writes.
+
+    Examples
+    --------
+    >>> one_query("select 1 as a;  ")
+    'select 1 as a'
+    """
+    statements = classify(sql)
+    if len(statements) != 1 or statements[0][1] != "read":
+        raise Unsupported("A definition is one query that reads.", hint="Leave the other statements out.")
+    return statements[0][0].strip().rstrip(";").rstrip()
+
+
 def _statements(sql: str) -> list[duckdb.Statement]:
     try:
         return duckdb.extract_statements(sql)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.derivation import fingerprint
+from workbench.engines.duckdb import one_query
 from workbench.engines.sql import normalise, source_tables
 from workbench.errors import InvalidData
 from workbench.names import check_name, quote
@@ -64,7 +65,7 @@ def define_query(lake: Lake, name: str, query: str) -> Query:
         If the query does not run.
     """
     check_name(name, "query")
-    body = query.strip().rstrip(";")
+    body = one_query(query)
     known = lake.tables.find(name)
     if known is not None and known.schema != "queries":
         raise InvalidData(

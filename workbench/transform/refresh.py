@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from workbench.derivation import Full, Noop, Plan, Run, fingerprint
-from workbench.engines.duckdb import Cursor
+from workbench.engines.duckdb import Cursor, one_query
 from workbench.engines.sql import column_lineage, normalise, source_tables
 from workbench.errors import Conflict, InvalidData, NotFound, Unsupported, WorkbenchError
 from workbench.lake import write
@@ -62,7 +62,7 @@ def create_transform(
     if not key:
         raise InvalidData(f"The transform {name!r} needs a key.", hint="Name the columns: KEY (id).")
     _check_free(lake, name)
-    body = query.strip().rstrip(";")
+    body = one_query(query)
     draft = Transform(name, body, "", key, (), on, when, refit_when, using)
     draft = replace(draft, fingerprint=fingerprint(KIND, normalise(body), key, on, using, _below(lake, body)))
     previous = lake.records.definition(name)
@@ -134,6 +134,7 @@ def _refresh(lake: Lake, transform: Transform, plan: Plan, started: datetime, cl
                 delta = write.compare(cursor, table, _STAGED, transform.key, replace=True)
         run = _run(transform, plan, computed)
         with lake.commit(f"refresh {transform.name}", run_id=run.id, cursor=cursor) as tx:
+            _check_newest(lake, tx, transform)
             _check_watermarks(lake, tx, transform, computed)
             if same:
                 write.apply(tx, table, delta, transform.key)
@@ -231,6 +232,13 @@ def _finish(
     lake.records.append_run(tx, run, started)
     lake.records.set_watermarks(tx, transform.name, dict.fromkeys(transform.inputs, computed.head))
     return run
+
+
+def _check_newest(lake: Lake, tx: Transaction, transform: Transform) -> None:
+    """Refuse to write by a definition that somebody replaced or dropped meanwhile."""
+    newest = lake.records.definition(transform.name, cursor=tx.cursor)
+    if newest is None or newest["status"] == "dropped" or newest["version"] != transform.version:
+        raise Conflict(f"{transform.name!r} was defined anew meanwhile.", hint="Run it again.")
 
 
 def _check_watermarks(lake: Lake, tx: Transaction, transform: Transform, computed: _Computed) -> None:

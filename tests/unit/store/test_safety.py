@@ -107,6 +107,28 @@ def test_undo_does_not_mix_with_what_somebody_else_writes(
     assert [row["id"] for row in table.sql("SELECT id FROM a ORDER BY id").rows()] == [1, 2]
 
 
+@pytest.mark.parametrize("body", ["SELECT id FROM a; DELETE FROM a", "DELETE FROM a"])
+def test_a_definition_is_one_query_that_reads(table: Store, body: str) -> None:
+    head = table._lake.head()
+    with pytest.raises(Unsupported, match="one query"):
+        table.transform("f", body, key="id")
+    with pytest.raises(Unsupported, match="one query"):
+        table.query("q", body)
+    assert table._lake.head() == head
+
+
+def test_an_old_definition_does_not_write_over_a_new_one(table: Store) -> None:
+    from workbench.transform import find_transform
+
+    table.transform("f", "SELECT id, x FROM a", key="id")
+    table.transform("f", "SELECT id, x + 1 AS x FROM a", key="id")
+    table.sql("INSERT INTO a VALUES (3, 3.0)")
+    with pytest.raises(Conflict, match="defined anew"):
+        find_transform(table._lake, "f", 1).refresh(table._lake)
+    table.refresh("f")
+    assert table.sql("SELECT max(x) AS x FROM f").rows() == [{"x": 4.0}]
+
+
 def test_resume_is_followed_all_the_way(table: Store) -> None:
     table.transform("f", "SELECT id, x + 1 AS x FROM a", key="id", when="on write")
     table.transform("g", "SELECT id, x * 2 AS x FROM f", key="id", when="on write")
