@@ -24,7 +24,7 @@ from workbench.names import SCHEMAS, Ref, quote_name
 from workbench.schedule import after_write
 from workbench.train import Model, registry
 from workbench.transform import Query, Transform, define_query, find_transform
-from workbench.transform.refresh import redefine
+from workbench.transform.create import redefine
 
 
 class Keeping:

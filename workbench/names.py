@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from workbench.errors import InvalidData
@@ -93,7 +94,7 @@ def quote_name(name: str) -> str:
     return ".".join(quote(part) for part in name.split("."))
 
 
-def quote_all(names: tuple[str, ...] | list[str], prefix: str = "") -> str:
+def quote_all(names: Iterable[str], prefix: str = "") -> str:
     """Quote identifiers and join them with commas, each after `prefix`.
 
     Examples

@@ -198,16 +198,11 @@ class Store(Keeping):
         if refit_when is not None:
             raise Unsupported("REFIT WHEN is not there yet.", hint=f"Leave it out, and say: refit {name}.")
         before = self._lake.head()
-        made = create_transform(
-            self._lake,
-            name,
-            text,
-            on=on,
-            key=_names(key),
-            when=check_trigger(when),
-            refit_when=None,
-            using="ibis" if is_expression(query) else using,
+        using = "ibis" if is_expression(query) else using
+        draft = Transform(
+            name, text, "", _names(key), on=on, trigger=check_trigger(when), refit_when=None, using=using
         )
+        made = create_transform(self._lake, draft)
         if made.snapshot is not None and made.snapshot > before:
             self._follow_warning(made.snapshot)
         return made

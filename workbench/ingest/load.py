@@ -207,7 +207,7 @@ def _write(lake: Lake, tx: Transaction, request: Load) -> tuple[int, int]:
     check_nulls(tx.cursor, f"FROM temp.{_COMPLETE}", table.key, table.name)
     check_unique(tx.cursor, f"FROM temp.{_COMPLETE}", table.key, table.name)
     delta = write.compare(tx.cursor, table, _COMPLETE, table.key, replace=request.mode == "replace")
-    write.apply(tx, table, delta, table.key)
+    write.apply(tx, table, delta)
     return delta.inserted + delta.updated, delta.deleted
 
 

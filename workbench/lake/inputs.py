@@ -17,9 +17,16 @@ SourceTables = Callable[[str], Iterable[str]]
 
 
 def base_tables(
-    lake: Lake, names: Iterable[str], source_tables: SourceTables, cursor: Cursor
+    lake: Lake,
+    names: Iterable[str],
+    source_tables: SourceTables,
+    cursor: Cursor,
+    *,
+    views_too: bool = False,
 ) -> tuple[str, ...]:
     """Resolve relation names to the tables under them, going through views; qualified, in order.
+
+    With `views_too` the named queries gone through are listed as well.
 
     Raises
     ------
@@ -27,7 +34,7 @@ def base_tables(
         If a name does not exist.
     """
     known = lake.tables.all(cursor)
-    views = _views(cursor)
+    views = view_texts(cursor)
     found: dict[str, None] = {}
 
     def add(name: str, trail: tuple[str, ...]) -> None:
@@ -35,6 +42,8 @@ def base_tables(
         if table.qualified in trail:
             return
         if table.qualified in views:
+            if views_too and table.kind == "query":
+                found[table.qualified] = None
             for inner in source_tables(views[table.qualified]):
                 add(inner, (*trail, table.qualified))
         else:
@@ -58,7 +67,8 @@ def moved(cursor: Cursor, watermarks: Mapping[str, int], inputs: Iterable[str], 
     ]
 
 
-def _views(cursor: Cursor) -> dict[str, str]:
+def view_texts(cursor: Cursor) -> dict[str, str]:
+    """Return the query of each view, by its qualified name."""
     rows = execute(
         cursor,
         "SELECT schema_name || '.' || view_name, sql FROM duckdb_views() WHERE database_name = 'lake'",

@@ -49,12 +49,12 @@ def _undo(lake: Lake, name: str, to: int) -> Snapshot:
             key, auto = _key_at(lake, cursor, wanted, to)
             delta = None
             if table is not None and key and columns == table.columns and table.key == key:
-                delta = write.compare(cursor, table, _STAGED, key, replace=True)
+                delta = write.compare(cursor, table, _STAGED, key, replace=True, at=head)
         with lake.commit(f"undo {wanted.name} TO @{to}", cursor=cursor) as tx:
             if wanted.qualified in changed_tables(cursor, head, lake.head(cursor)):
                 raise Conflict(f"{name!r} was written by somebody else meanwhile.", hint="Undo it again.")
             if delta is not None:
-                write.apply(tx, wanted, delta, key)
+                write.apply(tx, wanted, delta)
             else:
                 _make_anew(lake, tx, wanted, columns, key, auto=auto)
         return read_snapshot(lake, tx.snapshot if tx.snapshot is not None else lake.head())

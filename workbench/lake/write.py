@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench.engines.duckdb import Cursor, execute
+from workbench.errors import Conflict, InvalidData
+from workbench.lake.images import is_untouched
 from workbench.lake.tables import TableInfo
 from workbench.names import quote, quote_all
 
@@ -21,11 +23,28 @@ if TYPE_CHECKING:
 _STORED = {"HUGEINT": "DOUBLE", "UHUGEINT": "DOUBLE", '"NULL"': "VARCHAR", "BIT": "VARCHAR"}
 
 
+_ROW = "__row"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a table: the rows whose columns `unit` are among those of the relation `values`.
+
+    `owned` is the relation of the keys that rows of the part had so far, where `values` may also
+    name keys of rows outside it.
+    """
+
+    unit: Sequence[str]
+    values: str
+    owned: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Delta:
     """What separates a table from its wanted state: two temporary tables, and how many rows.
 
-    `fresh` holds whole rows to write, `gone` the keys of rows to delete; a changed row is in both.
+    `fresh` holds whole rows to write, `gone` the row ids of rows to delete; a changed row is in
+    both. Row ids are those of the `snapshot`.
     """
 
     fresh: str
@@ -33,6 +52,7 @@ class Delta:
     inserted: int
     updated: int
     deleted: int
+    snapshot: int | None = None
 
     @property
     def empty(self) -> bool:
@@ -87,12 +107,7 @@ def stage(
 
 
 def compare(
-    cursor: Cursor,
-    table: TableInfo,
-    staged: str,
-    key: Sequence[str],
-    *,
-    replace: bool,
+    cursor: Cursor, table: TableInfo, staged: str, key: Sequence[str], *, replace: bool, at: int | None = None
 ) -> Delta:
     """Find what separates a table from the rows in the temporary table `staged`, by key.
 
@@ -102,9 +117,60 @@ def compare(
         Name of a temporary table with the same columns as `table`.
     replace : bool
         Whether rows that `staged` lacks are to be deleted.
+    at : int or None
+        The snapshot that is read, where the difference is written by a later commit.
     """
-    target, source = f"lake.{table.sql}", f"temp.{quote(staged)}"
-    columns, keys = list(table.columns), quote_all(list(key))
+    rows = f"(SELECT {quote_all(list(table.columns))}, rowid AS {_ROW} FROM lake.{table.sql})"
+    return _delta(cursor, table, staged, key, rows, replace=replace, at=at)
+
+
+def compare_part(
+    cursor: Cursor, table: TableInfo, staged: str, key: Sequence[str], part: Part, *, at: int
+) -> Delta:
+    """Find what separates a part of a table from the rows in `staged`, by key.
+
+    Raises
+    ------
+    InvalidData
+        If a staged row has the key of a row outside the part.
+    """
+    matches = " AND ".join(
+        f"t.{quote(each)} {'=' if each in key else 'IS NOT DISTINCT FROM'} v.{quote(each)}"
+        for each in part.unit
+    )
+    here, keys = f"{staged}_part", quote_all(key)
+    execute(
+        cursor,
+        f"CREATE OR REPLACE TEMP TABLE {quote(here)} AS SELECT {quote_all(list(table.columns), 't.')}, "
+        f"t.rowid AS {_ROW} FROM lake.{table.sql} AS t SEMI JOIN {part.values} AS v ON ({matches})",
+    )
+    delta = _delta(cursor, table, staged, key, f"temp.{quote(here)}", replace=True, at=at)
+    if part.owned is not None:
+        # A staged row may take the place of one that was touched, not of any other.
+        others = f"SELECT {keys} FROM temp.{quote(here)} ANTI JOIN {part.owned} USING ({keys})"
+        same = f"SELECT {keys} FROM temp.{quote(staged)} SEMI JOIN ({others}) USING ({keys})"
+        _refuse_repeats(cursor, table, key, same)
+    elif delta.inserted and not set(part.unit) <= set(key):
+        fresh = f"SELECT {keys} FROM temp.{quote(delta.fresh)} WHERE {_ROW} IS NULL"
+        same = (
+            f"SELECT {keys} FROM lake.{table.sql} SEMI JOIN ({fresh}) USING ({keys}) "
+            f"WHERE rowid NOT IN (SELECT {_ROW} FROM temp.{quote(here)})"
+        )
+        _refuse_repeats(cursor, table, key, same)
+    return delta
+
+
+def _delta(
+    cursor: Cursor,
+    table: TableInfo,
+    staged: str,
+    key: Sequence[str],
+    rows: str,
+    *,
+    replace: bool,
+    at: int | None,
+) -> Delta:
+    source, columns, keys = f"temp.{quote(staged)}", list(table.columns), quote_all(list(key))
     rest = [column for column in columns if column not in key]
     differ = (
         " OR ".join(f"s.{quote(column)} IS DISTINCT FROM t.{quote(column)}" for column in rest) or "false"
@@ -112,13 +178,11 @@ def compare(
     fresh, gone = f"{staged}_fresh", f"{staged}_gone"
     execute(
         cursor,
-        f"CREATE OR REPLACE TEMP TABLE {quote(fresh)} AS "
-        f"SELECT {quote_all(columns, 's.')}, t.rowid IS NOT NULL AS __existed FROM {source} AS s "
-        f"LEFT JOIN (SELECT {quote_all(columns)}, rowid FROM {target}) AS t USING ({keys}) "
-        f"WHERE t.rowid IS NULL OR {differ}",
+        f"CREATE OR REPLACE TEMP TABLE {quote(fresh)} AS SELECT {quote_all(columns, 's.')}, t.{_ROW} "
+        f"FROM {source} AS s LEFT JOIN {rows} AS t USING ({keys}) WHERE t.{_ROW} IS NULL OR {differ}",
     )
-    missing = f"SELECT {keys} FROM {target} ANTI JOIN {source} USING ({keys})"
-    changed = f"SELECT {keys} FROM temp.{quote(fresh)} WHERE __existed"
+    missing = f"SELECT {_ROW} FROM {rows} AS t ANTI JOIN {source} AS s USING ({keys})"
+    changed = f"SELECT {_ROW} FROM temp.{quote(fresh)} WHERE {_ROW} IS NOT NULL"
     execute(
         cursor,
         f"CREATE OR REPLACE TEMP TABLE {quote(gone)} AS {changed}"
@@ -126,26 +190,50 @@ def compare(
     )
     counts = execute(
         cursor,
-        f"SELECT (SELECT count(*) FROM temp.{quote(fresh)} WHERE NOT __existed), "
-        f"(SELECT count(*) FROM temp.{quote(fresh)} WHERE __existed), "
-        f"(SELECT count(*) FROM temp.{quote(gone)})",
+        f"SELECT count(*) FILTER ({_ROW} IS NULL), count({_ROW}), "
+        f"(SELECT count(*) FROM temp.{quote(gone)}) FROM temp.{quote(fresh)}",
     ).fetchone()
     assert counts is not None
-    return Delta(fresh, gone, counts[0], counts[1], counts[2] - counts[1])
+    return Delta(fresh, gone, counts[0], counts[1], counts[2] - counts[1], at)
 
 
-def apply(tx: Transaction, table: TableInfo, delta: Delta, key: Sequence[str]) -> None:
-    """Write a delta, as part of the commit `tx`; the key is checked with it."""
+def _refuse_repeats(cursor: Cursor, table: TableInfo, key: Sequence[str], repeated: str) -> None:
+    found = execute(cursor, f"{repeated} LIMIT 5").fetchall()
+    if found:
+        shown = "; ".join(
+            ", ".join(f"{column} = {value}" for column, value in zip(key, row, strict=True)) for row in found
+        )
+        raise InvalidData(
+            f"The key ({', '.join(key)}) of {table.name!r} is not unique: {shown} (2 rows); "
+            "nothing was changed.",
+            hint="Add a column to the key, keep one row of each, or merge instead of appending.",
+        )
+
+
+def apply(tx: Transaction, table: TableInfo, delta: Delta, *, sealed: bool = False) -> None:
+    """Write a delta, as part of the commit `tx`; the key is checked with it unless it is `sealed`.
+
+    Raises
+    ------
+    Conflict
+        If the table was touched after the delta was found.
+    """
     target = f"lake.{table.sql}"
+    if delta.snapshot is not None:
+        head = execute(tx.cursor, "SELECT id FROM lake.current_snapshot()").fetchone()
+        assert head is not None
+        if not is_untouched(tx.cursor, table, delta.snapshot, head[0]):
+            raise Conflict(f"{table.name!r} was written by somebody else meanwhile.", hint="Run it again.")
     if delta.updated or delta.deleted:
-        condition = " AND ".join(f"t.{quote(column)} = g.{quote(column)}" for column in key)
-        execute(tx.cursor, f"DELETE FROM {target} AS t USING temp.{quote(delta.gone)} AS g WHERE {condition}")
+        execute(
+            tx.cursor, f"DELETE FROM {target} WHERE rowid IN (SELECT {_ROW} FROM temp.{quote(delta.gone)})"
+        )
     if delta.inserted or delta.updated:
         columns = quote_all(list(table.columns))
         execute(
             tx.cursor, f"INSERT INTO {target} ({columns}) SELECT {columns} FROM temp.{quote(delta.fresh)}"
         )
-    if tx.written is not None:
+    if tx.written is not None and not sealed:
         tx.written.add(table.qualified)
 
 

@@ -1,8 +1,8 @@
 """Engineered tables and named queries."""
 
+from workbench.transform.create import create_transform, redefine
 from workbench.transform.definition import Transform, find_transform, transforms
 from workbench.transform.query import Query, define_query, find_query
-from workbench.transform.refresh import create_transform
 
 __all__ = [
     "Query",
@@ -11,5 +11,6 @@ __all__ = [
     "define_query",
     "find_query",
     "find_transform",
+    "redefine",
     "transforms",
 ]

@@ -24,7 +24,8 @@ class Transform:
     query : str
         The body as it was written.
     expanded : str
-        The body with the built-in functions replaced by plain SQL that holds their fitted values.
+        The body with the built-in functions replaced by plain SQL that holds their fitted values;
+        of a Python body, the query for the rows that it gets.
     key : tuple of str
         The output columns that identify a row.
     on : str or None
@@ -35,6 +36,12 @@ class Transform:
         When it is refreshed.
     version : int
         Counts the definitions of this name.
+    using : str
+        The language of the body: "sql", "ibis" or "python".
+    sql : str
+        A body of Ibis in SQL; else empty.
+    code : str
+        The fingerprint of a Python body, with the local code that it calls; else empty.
     snapshot : int or None
         The snapshot in which this version was defined.
     """
@@ -43,11 +50,13 @@ class Transform:
     query: str
     expanded: str
     key: tuple[str, ...]
-    inputs: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
     on: str | None = None
     trigger: str = "manual"
     refit_when: str | None = None
     using: str = "sql"
+    sql: str = ""
+    code: str = ""
     version: int = 1
     fingerprint: str = ""
     status: str = "active"
@@ -57,6 +66,11 @@ class Transform:
     def kind(self) -> str:
         """Always "transform"."""
         return KIND
+
+    @property
+    def body(self) -> str:
+        """The body in SQL, with built-in functions as written; empty for Python."""
+        return "" if self.using == "python" else self.sql or self.query
 
     @property
     def output(self) -> str:

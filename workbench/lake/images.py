@@ -1,0 +1,169 @@
+"""The changed rows of a table since a snapshot, as they were before and as they are now.
+
+`ducklake_table_changes` reads every file that carries deletes whole. What is new is found faster by
+the virtual column `snapshot_id`; only what was deleted is asked of the change feed, and nothing is
+if the catalog says that nothing was. More rows than changed may be given, never fewer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from workbench.engines.duckdb import Cursor, execute
+from workbench.lake.tables import TableInfo
+from workbench.names import literal, quote, quote_all
+
+_META = "__ducklake_metadata_lake"
+_ENTRY = re.compile(r'([a-z_]+):((?:"(?:[^"]|"")*"\.?)+|\d+)')
+_DELETES = ("deleted_from_table", "inlined_delete")
+_MOVES = ("compacted_table", "merge_adjacent", "rewrite_delete", "flushed_inlined")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What happened to a table after a snapshot.
+
+    Attributes
+    ----------
+    since, head : int
+        The snapshots that bound it; `head` belongs to it.
+    deletes : bool
+        Whether rows may have been deleted or updated.
+    moved : bool
+        Whether upkeep moved rows between files, after which the change feed is not to be trusted.
+    obstacle : str
+        Why the rows before cannot be compared with those now; empty if they can.
+    """
+
+    since: int
+    head: int
+    deletes: bool = False
+    moved: bool = False
+    obstacle: str = ""
+
+
+def read_window(cursor: Cursor, table: TableInfo, since: int, head: int) -> Window:
+    """Read from the catalog what happened to a table in (`since`, `head`]."""
+    known = execute(
+        cursor,
+        f"SELECT t.table_id, t.begin_snapshot, (SELECT count(*) FROM {_META}.ducklake_snapshot "
+        f"WHERE snapshot_id = ?) FROM {_META}.ducklake_table AS t JOIN {_META}.ducklake_schema AS s "
+        "USING (schema_id) WHERE t.end_snapshot IS NULL AND s.end_snapshot IS NULL "
+        "AND s.schema_name = ? AND t.table_name = ?",
+        [since, table.schema, table.name],
+    ).fetchone()
+    if known is None:
+        return Window(since, head, obstacle=f"{table.qualified} is gone")
+    table_id, born, present = known
+    if not present:
+        return Window(since, head, obstacle=f"snapshot {since} of {table.qualified} has expired")
+    if born > since:
+        return Window(since, head, obstacle=f"{table.qualified} was made anew")
+    if _columns_changed(cursor, table_id, since):
+        return Window(since, head, obstacle=f"the columns of {table.qualified} changed")
+    kinds = _kinds(cursor, str(table_id), since, head)
+    return Window(
+        since,
+        head,
+        deletes=any(kind.startswith(_DELETES) for kind in kinds),
+        moved=any(kind.startswith(_MOVES) for kind in kinds),
+    )
+
+
+def _columns_changed(cursor: Cursor, table_id: int, since: int) -> bool:
+    row = execute(
+        cursor,
+        f"SELECT count(*) FROM {_META}.ducklake_column WHERE table_id = ? "
+        "AND (begin_snapshot > ? OR end_snapshot > ?)",
+        [table_id, since, since],
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _kinds(cursor: Cursor, table_id: str, since: int, head: int) -> set[str]:
+    rows = execute(
+        cursor,
+        f"SELECT changes_made FROM {_META}.ducklake_snapshot_changes "
+        "WHERE snapshot_id > ? AND snapshot_id <= ?",
+        [since, head],
+    ).fetchall()
+    return {kind for (made,) in rows for kind, value in _ENTRY.findall(made or "") if value == table_id}
+
+
+def is_untouched(cursor: Cursor, table: TableInfo, since: int, head: int) -> bool:
+    """Tell whether neither a write nor upkeep touched a table in (`since`, `head`]."""
+    row = execute(
+        cursor,
+        f"SELECT t.table_id FROM {_META}.ducklake_table AS t JOIN {_META}.ducklake_schema AS s "
+        "USING (schema_id) WHERE t.end_snapshot IS NULL AND s.schema_name = ? AND t.table_name = ? "
+        "AND t.begin_snapshot <= ?",
+        [table.schema, table.name, since],
+    ).fetchone()
+    return row is not None and not _kinds(cursor, str(row[0]), since, head)
+
+
+def count_changed(cursor: Cursor, table: TableInfo, window: Window) -> tuple[int, int]:
+    """Count, without reading rows twice, the rows that may have changed, and all rows there are."""
+    row = execute(
+        cursor,
+        f"SELECT (SELECT count(*) FROM lake.{table.sql} WHERE snapshot_id > {window.since}), "
+        f"(SELECT count(*) FROM lake.{table.sql})",
+    ).fetchone()
+    assert row is not None
+    deleted = _count_deleted(cursor, table, window.since) if window.deletes else 0
+    return max(row[0], deleted), row[1]
+
+
+def _count_deleted(cursor: Cursor, table: TableInfo, since: int) -> int:
+    row = execute(
+        cursor,
+        f"SELECT coalesce(sum(d.delete_count), 0) FROM {_META}.ducklake_delete_file AS d "
+        f"JOIN {_META}.ducklake_table AS t USING (table_id) JOIN {_META}.ducklake_schema AS s "
+        "USING (schema_id) WHERE t.end_snapshot IS NULL AND s.schema_name = ? AND t.table_name = ? "
+        "AND d.begin_snapshot > ? AND d.end_snapshot IS NULL",
+        [table.schema, table.name, since],
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def stage_images(cursor: Cursor, table: TableInfo, window: Window, columns: Sequence[str], name: str) -> int:
+    """Put the changed rows of a table, before and after, into the temporary table `name`.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        The columns wanted.
+
+    Returns
+    -------
+    int
+        How many rows there are.
+    """
+    parts = _parts(table, window, quote_all(list(columns)))
+    execute(cursor, f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS {' UNION ALL '.join(parts)}")
+    row = execute(cursor, f"SELECT count(*) FROM temp.{quote(name)}").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _parts(table: TableInfo, window: Window, columns: str) -> Iterable[str]:
+    here = f"lake.{table.sql}"
+    fresh = f"SELECT {columns} FROM {here} WHERE snapshot_id > {window.since}"
+    if not window.deletes:
+        return [fresh]
+    if not window.moved:
+        feed = (
+            f"ducklake_table_deletions('lake', {literal(table.schema)}, {literal(table.name)}, "
+            f"{window.since + 1}, {window.head})"
+        )
+        return [fresh, f"SELECT {columns} FROM {feed}"]
+    old = f"(FROM {here} AT (VERSION => {window.since}))"
+    if table.key:
+        keys = quote_all(table.key)
+        gone = f"SELECT {columns} FROM {old} ANTI JOIN {here} USING ({keys})"
+        changed = f"SELECT {keys} FROM {here} WHERE snapshot_id > {window.since}"
+        return [fresh, gone, f"SELECT {columns} FROM {old} SEMI JOIN ({changed}) USING ({keys})"]
+    everything = quote_all(list(table.columns))
+    gone = f"SELECT {everything} FROM {old} EXCEPT ALL SELECT {everything} FROM {here}"
+    return [fresh, f"SELECT {columns} FROM ({gone})"]
