@@ -16,6 +16,11 @@ from workbench.lake.tables import TableInfo
 from workbench.names import literal, quote, quote_all
 
 _META = "__ducklake_metadata_lake"
+_THIS_TABLE = (
+    f"{_META}.ducklake_table AS t JOIN {_META}.ducklake_schema AS s USING (schema_id) "
+    "WHERE t.end_snapshot IS NULL AND s.end_snapshot IS NULL "
+    "AND s.schema_name = $schema AND t.table_name = $name"
+)
 _ENTRY = re.compile(r'([a-z_]+):((?:"(?:[^"]|"")*"\.?)+|\d+)')
 _DELETES = ("deleted_from_table", "inlined_delete")
 _MOVES = ("compacted_table", "merge_adjacent", "rewrite_delete", "flushed_inlined")
@@ -27,6 +32,8 @@ class Window:
 
     Attributes
     ----------
+    table_id : int
+        The table in the catalog.
     since, head : int
         The snapshots that bound it; `head` belongs to it.
     deletes : bool
@@ -37,6 +44,7 @@ class Window:
         Why the rows before cannot be compared with those now; empty if they can.
     """
 
+    table_id: int
     since: int
     head: int
     deletes: bool = False
@@ -48,38 +56,32 @@ def read_window(cursor: Cursor, table: TableInfo, since: int, head: int) -> Wind
     """Read from the catalog what happened to a table in (`since`, `head`]."""
     known = execute(
         cursor,
-        f"SELECT t.table_id, t.begin_snapshot, (SELECT count(*) FROM {_META}.ducklake_snapshot "
-        f"WHERE snapshot_id = ?) FROM {_META}.ducklake_table AS t JOIN {_META}.ducklake_schema AS s "
-        "USING (schema_id) WHERE t.end_snapshot IS NULL AND s.end_snapshot IS NULL "
-        "AND s.schema_name = ? AND t.table_name = ?",
-        [since, table.schema, table.name],
+        f"SELECT table_id, t.begin_snapshot, "
+        f"(SELECT count(*) FROM {_META}.ducklake_snapshot WHERE snapshot_id = $since), "
+        f"(SELECT count(*) FROM {_META}.ducklake_column AS c WHERE c.table_id = t.table_id "
+        "AND (c.begin_snapshot > $since OR c.end_snapshot > $since)) "
+        f"FROM {_THIS_TABLE}",
+        {"since": since, "schema": table.schema, "name": table.name},
     ).fetchone()
     if known is None:
-        return Window(since, head, obstacle=f"{table.qualified} is gone")
-    table_id, born, present = known
+        return Window(-1, since, head, obstacle=f"{table.qualified} is gone")
+    table_id, born, present, columns = known
+    obstacle = ""
     if not present:
-        return Window(since, head, obstacle=f"snapshot {since} of {table.qualified} has expired")
-    if born > since:
-        return Window(since, head, obstacle=f"{table.qualified} was made anew")
-    if _columns_changed(cursor, table_id, since):
-        return Window(since, head, obstacle=f"the columns of {table.qualified} changed")
+        obstacle = f"snapshot {since} of {table.qualified} has expired"
+    elif born > since:
+        obstacle = f"{table.qualified} was made anew"
+    elif columns:
+        obstacle = f"the columns of {table.qualified} changed"
     kinds = _kinds(cursor, str(table_id), since, head)
     return Window(
+        table_id,
         since,
         head,
         deletes=any(kind.startswith(_DELETES) for kind in kinds),
         moved=any(kind.startswith(_MOVES) for kind in kinds),
+        obstacle=obstacle,
     )
-
-
-def _columns_changed(cursor: Cursor, table_id: int, since: int) -> bool:
-    row = execute(
-        cursor,
-        f"SELECT count(*) FROM {_META}.ducklake_column WHERE table_id = ? "
-        "AND (begin_snapshot > ? OR end_snapshot > ?)",
-        [table_id, since, since],
-    ).fetchone()
-    return bool(row and row[0])
 
 
 def _kinds(cursor: Cursor, table_id: str, since: int, head: int) -> set[str]:
@@ -96,34 +98,41 @@ def is_untouched(cursor: Cursor, table: TableInfo, since: int, head: int) -> boo
     """Tell whether neither a write nor upkeep touched a table in (`since`, `head`]."""
     row = execute(
         cursor,
-        f"SELECT t.table_id FROM {_META}.ducklake_table AS t JOIN {_META}.ducklake_schema AS s "
-        "USING (schema_id) WHERE t.end_snapshot IS NULL AND s.schema_name = ? AND t.table_name = ? "
-        "AND t.begin_snapshot <= ?",
-        [table.schema, table.name, since],
+        f"SELECT table_id FROM {_THIS_TABLE} AND t.begin_snapshot <= $since",
+        {"since": since, "schema": table.schema, "name": table.name},
     ).fetchone()
     return row is not None and not _kinds(cursor, str(row[0]), since, head)
 
 
-def count_changed(cursor: Cursor, table: TableInfo, window: Window) -> tuple[int, int]:
-    """Count, without reading rows twice, the rows that may have changed, and all rows there are."""
+def count_rows(cursor: Cursor, table: TableInfo) -> int:
+    """Count the rows of a table from the catalog, without reading it."""
     row = execute(
         cursor,
-        f"SELECT (SELECT count(*) FROM lake.{table.sql} WHERE snapshot_id > {window.since}), "
-        f"(SELECT count(*) FROM lake.{table.sql})",
+        f"SELECT (SELECT coalesce(sum(record_count), 0) FROM {_META}.ducklake_data_file AS f "
+        "WHERE f.table_id = t.table_id AND f.end_snapshot IS NULL) - "
+        f"(SELECT coalesce(sum(delete_count), 0) FROM {_META}.ducklake_delete_file AS d "
+        f"WHERE d.table_id = t.table_id AND d.end_snapshot IS NULL) FROM {_THIS_TABLE}",
+        {"schema": table.schema, "name": table.name},
     ).fetchone()
-    assert row is not None
-    deleted = _count_deleted(cursor, table, window.since) if window.deletes else 0
-    return max(row[0], deleted), row[1]
+    return int(row[0]) if row else 0
 
 
-def _count_deleted(cursor: Cursor, table: TableInfo, since: int) -> int:
+def count_changed(cursor: Cursor, table: TableInfo, window: Window) -> int:
+    """Estimate from the catalog, from above, how many rows changed in a window."""
+    if window.moved:
+        row = execute(
+            cursor, f"SELECT count(*) FROM lake.{table.sql} WHERE snapshot_id > {window.since}"
+        ).fetchone()
+        return int(row[0]) if row else 0
     row = execute(
         cursor,
-        f"SELECT coalesce(sum(d.delete_count), 0) FROM {_META}.ducklake_delete_file AS d "
-        f"JOIN {_META}.ducklake_table AS t USING (table_id) JOIN {_META}.ducklake_schema AS s "
-        "USING (schema_id) WHERE t.end_snapshot IS NULL AND s.schema_name = ? AND t.table_name = ? "
-        "AND d.begin_snapshot > ? AND d.end_snapshot IS NULL",
-        [table.schema, table.name, since],
+        f"SELECT greatest((SELECT coalesce(sum(record_count), 0) FROM {_META}.ducklake_data_file "
+        "WHERE table_id = $id AND end_snapshot IS NULL AND begin_snapshot > $since), "
+        f"(SELECT coalesce(sum(delete_count), 0) FROM {_META}.ducklake_delete_file "
+        "WHERE table_id = $id AND end_snapshot IS NULL AND begin_snapshot > $since) + "
+        f"(SELECT coalesce(sum(record_count), 0) FROM {_META}.ducklake_data_file "
+        "WHERE table_id = $id AND end_snapshot > $since AND begin_snapshot <= $since))",
+        {"id": window.table_id, "since": window.since},
     ).fetchone()
     return int(row[0]) if row else 0
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from workbench.derivation import Full, Incremental, Noop, Plan
 from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import InvalidData, NotFound, StatementError
 from workbench.lake import write
-from workbench.lake.images import Window, count_changed, read_window, stage_images
+from workbench.lake.images import Window, count_changed, count_rows, read_window, stage_images
 from workbench.lake.inputs import moved
 from workbench.lake.keys import check_nulls, check_unique
 from workbench.lake.write import Delta
@@ -21,6 +22,8 @@ from workbench.transform.units import Changes, Division, Steps, Undivided, image
 
 if TYPE_CHECKING:
     from workbench.lake import Lake, TableInfo
+
+T = TypeVar("T")
 
 STAGED = "mlstore_staged"
 _TOUCHED = "mlstore_touched"
@@ -49,7 +52,7 @@ class Computed:
     rows : int
         How many rows were computed.
     delta : Delta or None
-        What to write; None if the table is made anew.
+        What to write; None if the table is made anew, or `nothing` is to be written.
     plan : Plan
         What was done in the end.
     details : dict
@@ -62,35 +65,52 @@ class Computed:
     plan: Plan
     delta: Delta | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    nothing: bool = False
 
 
-def decide(lake: Lake, cursor: Cursor, transform: Transform, head: int, *, full: bool = False) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a refresh finds before it computes anything, at the snapshot it is pinned to.
+
+    Attributes
+    ----------
+    plan : Plan
+    head : int
+    watermarks : mapping of str to int
+    catalog : Catalog or None
+        With `windows` and `division` only where the plan is incremental.
+    """
+
+    plan: Plan
+    head: int
+    watermarks: Mapping[str, int]
+    catalog: Catalog | None = None
+    windows: Mapping[str, Window] = field(default_factory=dict)
+    division: Division | None = None
+
+
+def look(lake: Lake, cursor: Cursor, transform: Transform, head: int, *, full: bool = False) -> Look:
     """Decide what a refresh at a pinned snapshot has to do."""
     watermarks = lake.records.watermarks(transform.name, cursor=cursor)
-    changed = moved(cursor, watermarks, transform.inputs, head)
     if full:
-        return Full("asked for")
+        return Look(Full("asked for"), head, watermarks)
+    changed = moved(cursor, watermarks, transform.inputs, head)
     if not changed:
-        return Noop()
-    said = f"{', '.join(changed)} changed"
+        return Look(Noop(), head, watermarks)
     obstacle = _first_obstacle(watermarks, changed)
     if obstacle:
-        return Full(obstacle)
+        return Look(Full(obstacle), head, watermarks)
     catalog = Catalog.read(lake, cursor)
-    windows = {}
-    for name in changed:
-        table = catalog.tables.get(name)
-        if table is None:
-            return Full(f"{name} is gone")
-        windows[name] = read_window(cursor, table, watermarks[name], head)
-        if windows[name].obstacle:
-            return Full(windows[name].obstacle)
-    division = division_of(lake, transform, catalog)
-    why = division.obstacle(changed)
-    if why:
-        return Full(f"{said}; {why}")
-    large = _large(cursor, catalog, windows)
-    return Full(large) if large else Incremental(division.unit, said)
+    try:
+        windows = _windows(cursor, catalog, {name: watermarks[name] for name in changed})
+        division = division_of(lake, transform, catalog)
+        division.steps(division.changes({name: watermarks[name] for name in changed}), _TOUCHED)
+    except TooMuch as why:
+        return Look(Full(str(why)), head, watermarks)
+    except Undivided as why:
+        return Look(Full(f"{', '.join(changed)} changed; {why.message}"), head, watermarks)
+    plan = Incremental(division.unit, f"{', '.join(changed)} changed")
+    return Look(plan, head, watermarks, catalog, windows, division)
 
 
 def _first_obstacle(watermarks: Mapping[str, int], changed: list[str]) -> str:
@@ -102,20 +122,29 @@ def _first_obstacle(watermarks: Mapping[str, int], changed: list[str]) -> str:
     return ""
 
 
-def _large(cursor: Cursor, catalog: Catalog, windows: Mapping[str, Window]) -> str:
-    for name, window in windows.items():
-        changed, rows = count_changed(cursor, catalog.tables[name], window)
+def _windows(cursor: Cursor, catalog: Catalog, since: Mapping[str, int]) -> dict[str, Window]:
+    """Read what happened to each changed table; raise TooMuch where that cannot be followed."""
+    windows = {}
+    for name, snapshot in since.items():
+        table = catalog.tables.get(name)
+        if table is None:
+            raise TooMuch(f"{name} is gone")
+        window = windows[name] = read_window(cursor, table, snapshot, catalog.head)
+        if window.obstacle:
+            raise TooMuch(window.obstacle)
+        changed, rows = count_changed(cursor, table, window), count_rows(cursor, table)
         if rows > SMALL_TABLE and changed > LARGE_SHARE * rows:
-            return f"{changed:,} of {rows:,} rows of {name} changed: computing all is cheaper"
-    return ""
+            raise TooMuch(f"{changed:,} of {rows:,} rows of {name} changed: computing all is cheaper")
+    return windows
 
 
-def compute_full(lake: Lake, cursor: Cursor, transform: Transform, plan: Plan) -> Computed:
+def compute_full(
+    lake: Lake, cursor: Cursor, transform: Transform, plan: Plan, watermarks: Mapping[str, int]
+) -> Computed:
     """Compute the whole result at the snapshot that `cursor` is pinned to."""
-    columns = _stage(lake, cursor, transform, transform.expanded)
+    columns = _stage(cursor, transform, transform.expanded)
+    rows = _check_key(cursor, transform, columns)
     head = lake.head(cursor)
-    watermarks = lake.records.watermarks(transform.name, cursor=cursor)
-    rows = _count(cursor, STAGED)
     table = lake.tables.find(transform.output, cursor)
     delta = None
     if table is not None and columns == table.columns and table.key == transform.key:
@@ -123,7 +152,7 @@ def compute_full(lake: Lake, cursor: Cursor, transform: Transform, plan: Plan) -
     return Computed(columns, head, watermarks, rows, plan, delta)
 
 
-def compute_part(lake: Lake, cursor: Cursor, transform: Transform, plan: Incremental) -> Computed:
+def compute_part(cursor: Cursor, transform: Transform, seen: Look) -> Computed:
     """Compute the units that the changes since the watermarks touch.
 
     Raises
@@ -131,75 +160,61 @@ def compute_part(lake: Lake, cursor: Cursor, transform: Transform, plan: Increme
     TooMuch
         If so many are touched that computing all is cheaper, or they cannot be computed by themselves.
     """
-    head = lake.head(cursor)
-    watermarks = lake.records.watermarks(transform.name, cursor=cursor)
-    changed = moved(cursor, watermarks, transform.inputs, head)
-    catalog = Catalog.read(lake, cursor)
+    catalog, division = seen.catalog, seen.division
+    assert catalog is not None
+    assert division is not None
     table = catalog.tables[transform.output]
-    division = division_of(lake, transform, catalog)
-    changes = division.changes({name: watermarks[name] for name in changed})
-    try:
-        steps = division.steps(changes, f"temp.{_TOUCHED}")
-        found = _find_touched(cursor, division, steps, changes, catalog, head)
-        if steps is None or found["units"] == 0:
-            return _nothing(cursor, table, transform, plan, head, watermarks, found)
-        _refuse_many(cursor, table, transform, division.unit, found["units"])
-    except Undivided as error:
-        raise TooMuch(error.message) from error
-    try:
-        columns = _stage(lake, cursor, transform, steps.rows)
-    except (StatementError, NotFound) as error:
-        raise TooMuch(
-            f"a part of it cannot be computed by itself ({error.message.splitlines()[0]})"
-        ) from error
-    if columns != table.columns:
+    changes = division.changes({name: window.since for name, window in seen.windows.items()})
+    steps = division.steps(changes, f"temp.{_TOUCHED}")
+    found = _find_touched(cursor, division, steps, changes, seen)
+    if steps is None or found["units"] == 0:
+        return Computed(table.columns, seen.head, seen.watermarks, 0, seen.plan, None, found, nothing=True)
+    _refuse_many(cursor, table, transform, division.unit, found["units"])
+    columns = _guarded(lambda: _stage(cursor, transform, steps.rows))
+    if columns != table.columns or table.key != transform.key:
         raise TooMuch("the columns of the result changed")
+    rows = _check_key(cursor, transform, columns)
     part = write.Part(division.unit, f"temp.{_TOUCHED}", steps.owned)
-    delta = write.compare_part(cursor, table, STAGED, transform.key, part, at=head)
-    return Computed(columns, head, watermarks, _count(cursor, STAGED), plan, delta, found)
+    delta = write.compare_part(cursor, table, STAGED, transform.key, part, at=seen.head)
+    return Computed(columns, seen.head, seen.watermarks, rows, seen.plan, delta, found)
 
 
 def _find_touched(
-    cursor: Cursor,
-    division: Division,
-    steps: Steps | None,
-    changes: Changes,
-    catalog: Catalog,
-    head: int,
+    cursor: Cursor, division: Division, steps: Steps | None, changes: Changes, seen: Look
 ) -> dict[str, Any]:
     """Put the touched units into a temporary table; count them and the changed rows."""
-    rows = 0
+    assert seen.catalog is not None
+    rows = units = 0
     for number, name in enumerate(changes.since):
         if name in changes.images:
-            source = catalog.tables[name]
-            window = read_window(cursor, source, changes.since[name], head)
-            if window.obstacle:
-                raise TooMuch(window.obstacle)
-            columns = [each for each in source.columns if each in changes.images[name]]
-            rows += _guarded(lambda: stage_images(cursor, source, window, columns, image_name(number)))  # noqa: B023
+            table = seen.catalog.tables[name]
+            columns = [each for each in table.columns if each in changes.images[name]]
+            stage = partial(stage_images, cursor, table, seen.windows[name], columns, image_name(number))
+            rows += _guarded(stage)
     for name, part in changes.staged:
-        _guarded(lambda: execute(cursor, f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS {part}"))  # noqa: B023
-    units = 0
+        _guarded(partial(execute, cursor, f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS {part}"))
     if steps is not None:
         chosen = f"SELECT {quote_all(division.unit)} FROM ({steps.touched})"
-        _guarded(lambda: execute(cursor, f"CREATE OR REPLACE TEMP TABLE {_TOUCHED} AS {chosen}"))
+        _guarded(partial(execute, cursor, f"CREATE OR REPLACE TEMP TABLE {_TOUCHED} AS {chosen}"))
         units = _count(cursor, _TOUCHED)
     return {"unit": list(division.unit), "units": units, "changed_rows": rows}
 
 
-def _guarded(work: Any) -> Any:
-    """Run a query that the planner wrote; if it fails, everything is computed instead."""
+def _guarded(work: Callable[[], T]) -> T:
+    """Run a query that the planner wrote; if it fails, everything is computed instead.
+
+    If the fault lies in the user's query, that fails too, and says it in the user's words.
+    """
     try:
         return work()
     except (StatementError, NotFound, InvalidData) as error:
-        raise TooMuch(f"the change cannot be followed ({error.message.splitlines()[0]})") from error
+        raise TooMuch(f"a part cannot be computed by itself ({error.message.splitlines()[0]})") from error
 
 
 def _refuse_many(
     cursor: Cursor, table: TableInfo, transform: Transform, unit: tuple[str, ...], touched: int
 ) -> None:
-    row = execute(cursor, f"SELECT count(*) FROM lake.{table.sql}").fetchone()
-    total = row[0] if row else 0
+    total = count_rows(cursor, table)
     if total <= SMALL_TABLE:
         return
     if not set(transform.key) <= set(unit):
@@ -213,27 +228,16 @@ def _refuse_many(
         )
 
 
-def _nothing(
-    cursor: Cursor,
-    table: TableInfo,
-    transform: Transform,
-    plan: Incremental,
-    head: int,
-    watermarks: Mapping[str, int],
-    found: dict[str, Any],
-) -> Computed:
-    """Say that no unit is touched, so that nothing is written but how far the inputs were read."""
-    execute(cursor, f"CREATE OR REPLACE TEMP TABLE {STAGED} AS FROM lake.{table.sql} LIMIT 0")
-    delta = write.compare(cursor, table, STAGED, transform.key, replace=False, at=head)
-    return Computed(table.columns, head, watermarks, 0, plan, delta, found)
-
-
-def _stage(lake: Lake, cursor: Cursor, transform: Transform, query: str) -> dict[str, str]:
-    """Compute rows into the staging table, and check that their key is one."""
+def _stage(cursor: Cursor, transform: Transform, query: str) -> dict[str, str]:
+    """Compute rows into the staging table; return its columns."""
     try:
-        columns = write.stage(cursor, STAGED, query)
+        return write.stage(cursor, STAGED, query)
     except NotFound as error:
         raise _name_both_ends(error, transform) from error
+
+
+def _check_key(cursor: Cursor, transform: Transform, columns: Mapping[str, str]) -> int:
+    """Check that the staged rows have their key, once each; return how many there are."""
     missing = [column for column in transform.key if column not in columns]
     if missing:
         found = NotFound.named("column", missing[0], columns, within=f"the result of {transform.name}")
@@ -243,7 +247,7 @@ def _stage(lake: Lake, cursor: Cursor, transform: Transform, query: str) -> dict
         )
     check_nulls(cursor, f"FROM temp.{STAGED}", transform.key, transform.name)
     check_unique(cursor, f"FROM temp.{STAGED}", transform.key, transform.name)
-    return columns
+    return _count(cursor, STAGED)
 
 
 def _name_both_ends(error: NotFound, transform: Transform) -> NotFound:

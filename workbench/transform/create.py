@@ -118,7 +118,13 @@ def _define(lake: Lake, draft: _Draft, previous: Mapping[str, Any] | None) -> Tr
             inputs = _inputs(lake, wanted, cursor)
             fitted, states = _fitted(lake, cursor, draft, wanted)
             transform = replace(wanted, expanded=fitted, inputs=inputs)
-            computed = compute_full(lake, cursor, transform, Full(_first(version)))
+            computed = compute_full(
+                lake,
+                cursor,
+                transform,
+                Full(_first(version)),
+                lake.records.watermarks(wanted.name, cursor=cursor),
+            )
             edges = _edges(lake, transform, computed, cursor)
         run = start_run(transform, computed)
         with lake.commit(f"transform {wanted.name}, version {version}", run_id=run.id, cursor=cursor) as tx:

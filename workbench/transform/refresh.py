@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from workbench.derivation import Full, Incremental, Noop, Plan, Run
 from workbench.engines.duckdb import Cursor
 from workbench.errors import Conflict, WorkbenchError
-from workbench.lake import write
+from workbench.lake import TableInfo, write
 from workbench.progress import step
 from workbench.transform.compute import (
     Computed,
     TooMuch,
     compute_full,
     compute_part,
-    decide,
+    look,
 )
 from workbench.transform.create import finish, start_run, write_new
 from workbench.transform.definition import KIND, Transform
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def plan_transform(lake: Lake, transform: Transform, *, full: bool = False) -> Plan:
     """Decide what a refresh would do now."""
     with lake.pinned() as (cursor, head):
-        return decide(lake, cursor, transform, head, full=full)
+        return look(lake, cursor, transform, head, full=full).plan
 
 
 def refresh_transform(lake: Lake, transform: Transform, *, full: bool = False) -> Run:
@@ -41,58 +41,67 @@ def refresh_transform(lake: Lake, transform: Transform, *, full: bool = False) -
         If the query fails; the table stays as it was, and the failure is recorded.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
-    plan: Plan = Full("asked for") if full else Noop()
+    plans: list[Plan] = [Full("asked for" if full else "")]
     try:
-        plan = plan_transform(lake, transform, full=full)
-        if isinstance(plan, Noop):
-            return Run(transform.name, KIND, "noop", plan.reason, seconds=time.perf_counter() - clock)
         with step(f"Refreshing {transform.name}"):
-            return lake.retry(lambda: _refresh(lake, transform, started, clock, full=full))
+            return lake.retry(lambda: _refresh(lake, transform, started, clock, plans, full=full))
     except Conflict:
         raise
     except WorkbenchError as error:
-        _record_failure(lake, transform, plan, error, started, clock)
+        _record_failure(lake, transform, plans[-1], error, started, clock)
         raise
 
 
-def _refresh(lake: Lake, transform: Transform, started: datetime, clock: float, *, full: bool) -> Run:
+def _refresh(
+    lake: Lake, transform: Transform, started: datetime, clock: float, plans: list[Plan], *, full: bool
+) -> Run:
+    """Refresh once; `plans` is told what is tried."""
     cursor = lake.new_cursor()
     try:
-        computed = _compute(lake, cursor, transform, full=full)
+        computed = _compute(lake, cursor, transform, plans, full=full)
         if computed is None:
             return Run(transform.name, KIND, "noop", Noop().reason, seconds=time.perf_counter() - clock)
         run = start_run(transform, computed)
         with lake.commit(f"refresh {transform.name}", run_id=run.id, cursor=cursor) as tx:
             _check_newest(lake, tx, transform)
             _check_watermarks(lake, tx, transform, computed)
-            delta = computed.delta
-            if delta is None:
-                write_new(lake, tx, transform, computed.columns)
-                run = replace(run, rows_written=computed.rows)
-            else:
-                # The staged rows' key was checked, against the table as it still is.
-                table = lake.tables.resolve(transform.output, cursor)
-                write.apply(tx, table, delta, sealed=True)
-                run = replace(run, rows_written=delta.inserted + delta.updated, rows_deleted=delta.deleted)
+            run = _write(lake, tx, transform, computed, run)
             run = finish(lake, tx, transform, run, computed, started, clock)
         return replace(run, snapshot=tx.snapshot)
     finally:
         cursor.close()
 
 
-def _compute(lake: Lake, cursor: Cursor, transform: Transform, *, full: bool) -> Computed | None:
+def _write(lake: Lake, tx: Transaction, transform: Transform, computed: Computed, run: Run) -> Run:
+    if computed.nothing:
+        return run
+    delta = computed.delta
+    if delta is None:
+        write_new(lake, tx, transform, computed.columns)
+        return replace(run, rows_written=computed.rows)
+    # The key of the staged rows was checked, against the table as it still is.
+    write.apply(tx, TableInfo("features", transform.name, computed.columns), delta, sealed=True)
+    return replace(run, rows_written=delta.inserted + delta.updated, rows_deleted=delta.deleted)
+
+
+def _compute(
+    lake: Lake, cursor: Cursor, transform: Transform, plans: list[Plan], *, full: bool
+) -> Computed | None:
     """Compute what a refresh now has to write; None if nothing has to be done."""
     try:
         with lake.pinned(cursor) as (_, head):
-            plan = decide(lake, cursor, transform, head, full=full)
-            if isinstance(plan, Noop):
+            seen = look(lake, cursor, transform, head, full=full)
+            plans.append(seen.plan)
+            if isinstance(seen.plan, Noop):
                 return None
-            if isinstance(plan, Incremental):
-                return compute_part(lake, cursor, transform, plan)
-            return compute_full(lake, cursor, transform, plan)
+            if isinstance(seen.plan, Incremental):
+                return compute_part(cursor, transform, seen)
+            return compute_full(lake, cursor, transform, seen.plan, seen.watermarks)
     except TooMuch as why:
+        plans.append(Full(str(why)))
         with lake.pinned(cursor):
-            return compute_full(lake, cursor, transform, Full(str(why)))
+            watermarks = lake.records.watermarks(transform.name, cursor=cursor)
+            return compute_full(lake, cursor, transform, plans[-1], watermarks)
 
 
 def _check_newest(lake: Lake, tx: Transaction, transform: Transform) -> None:
@@ -114,8 +123,8 @@ def _record_failure(
     run = Run(
         transform.name,
         KIND,
-        plan.mode if not isinstance(plan, Noop) else "full",
-        plan.reason if not isinstance(plan, Noop) else "",
+        plan.mode,
+        plan.reason,
         seconds=time.perf_counter() - clock,
         status="failed",
         error=str(error),

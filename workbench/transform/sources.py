@@ -27,11 +27,14 @@ class Catalog:
 
     tables: Mapping[str, TableInfo]
     views: Mapping[str, str]
+    head: int
 
     @classmethod
     def read(cls, lake: Lake, cursor: Cursor) -> Catalog:
         """Read it as `cursor` sees it."""
-        return cls({each.qualified: each for each in lake.tables.all(cursor)}, view_texts(cursor))
+        return cls(
+            {each.qualified: each for each in lake.tables.all(cursor)}, view_texts(cursor), lake.head(cursor)
+        )
 
     def source(self, name: str) -> Source | str | None:
         """Look up a table, or the text of a view, by `schema.name` or `name`."""
