@@ -1,8 +1,8 @@
 """The changed rows of a table since a snapshot, as they were before and as they are now.
 
 `ducklake_table_changes` reads every file that carries deletes whole. What is new is found faster by
-the virtual column `snapshot_id`; only what was deleted is asked of the change feed, and nothing is
-if the catalog says that nothing was. More rows than changed may be given, never fewer.
+the virtual column `snapshot_id`, what is gone by the delete files, and where the catalog says that
+nothing was deleted nothing is read for it. More rows than changed may be given, never fewer.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from workbench.engines.duckdb import Cursor, execute
+from workbench.lake.deletions import deletions_query
 from workbench.lake.tables import TableInfo
-from workbench.names import literal, quote, quote_all
+from workbench.names import quote, quote_all
 
 _META = "__ducklake_metadata_lake"
 _THIS_TABLE = (
@@ -150,29 +151,25 @@ def stage_images(cursor: Cursor, table: TableInfo, window: Window, columns: Sequ
     int
         How many rows there are.
     """
-    parts = _parts(table, window, quote_all(list(columns)))
+    parts = _parts(cursor, table, window, columns)
     execute(cursor, f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS {' UNION ALL '.join(parts)}")
     row = execute(cursor, f"SELECT count(*) FROM temp.{quote(name)}").fetchone()
     return int(row[0]) if row else 0
 
 
-def _parts(table: TableInfo, window: Window, columns: str) -> Iterable[str]:
-    here = f"lake.{table.sql}"
-    fresh = f"SELECT {columns} FROM {here} WHERE snapshot_id > {window.since}"
+def _parts(cursor: Cursor, table: TableInfo, window: Window, columns: Sequence[str]) -> Iterable[str]:
+    here, wanted = f"lake.{table.sql}", quote_all(columns)
+    fresh = f"SELECT {wanted} FROM {here} WHERE snapshot_id > {window.since}"
     if not window.deletes:
         return [fresh]
     if not window.moved:
-        feed = (
-            f"ducklake_table_deletions('lake', {literal(table.schema)}, {literal(table.name)}, "
-            f"{window.since + 1}, {window.head})"
-        )
-        return [fresh, f"SELECT {columns} FROM {feed}"]
+        return [fresh, deletions_query(cursor, table, window, columns)]
     old = f"(FROM {here} AT (VERSION => {window.since}))"
     if table.key:
         keys = quote_all(table.key)
-        gone = f"SELECT {columns} FROM {old} ANTI JOIN {here} USING ({keys})"
+        gone = f"SELECT {wanted} FROM {old} ANTI JOIN {here} USING ({keys})"
         changed = f"SELECT {keys} FROM {here} WHERE snapshot_id > {window.since}"
-        return [fresh, gone, f"SELECT {columns} FROM {old} SEMI JOIN ({changed}) USING ({keys})"]
-    everything = quote_all(list(table.columns))
+        return [fresh, gone, f"SELECT {wanted} FROM {old} SEMI JOIN ({changed}) USING ({keys})"]
+    everything = quote_all(table.columns)
     gone = f"SELECT {everything} FROM {old} EXCEPT ALL SELECT {everything} FROM {here}"
-    return [fresh, f"SELECT {columns} FROM ({gone})"]
+    return [fresh, f"SELECT {wanted} FROM ({gone})"]

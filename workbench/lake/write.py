@@ -24,6 +24,7 @@ _STORED = {"HUGEINT": "DOUBLE", "UHUGEINT": "DOUBLE", '"NULL"': "VARCHAR", "BIT"
 
 
 _ROW = "__row"
+_NOISE = 1e-12  # relative
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +173,7 @@ def _delta(
 ) -> Delta:
     source, columns, keys = f"temp.{quote(staged)}", list(table.columns), quote_all(list(key))
     rest = [column for column in columns if column not in key]
-    differ = (
-        " OR ".join(f"s.{quote(column)} IS DISTINCT FROM t.{quote(column)}" for column in rest) or "false"
-    )
+    differ = " OR ".join(_differs(column, table.columns[column]) for column in rest) or "false"
     fresh, gone = f"{staged}_fresh", f"{staged}_gone"
     execute(
         cursor,
@@ -195,6 +194,20 @@ def _delta(
     ).fetchone()
     assert counts is not None
     return Delta(fresh, gone, counts[0], counts[1], counts[2] - counts[1], at)
+
+
+def _differs(column: str, kind: str) -> str:
+    """Write the condition that a staged value is another than the one in the table.
+
+    Sums of floating-point numbers differ in their last digits from one computation to the next, by
+    the order in which threads add; that alone is no change that others should have to follow.
+    """
+    new, old = f"s.{quote(column)}", f"t.{quote(column)}"
+    different = f"{new} IS DISTINCT FROM {old}"
+    if kind != "DOUBLE":
+        return different
+    noise = f"abs({new} - {old}) <= {_NOISE} * greatest(abs({new}), abs({old}))"
+    return f"({different} AND NOT coalesce({noise}, false))"
 
 
 def _refuse_repeats(cursor: Cursor, table: TableInfo, key: Sequence[str], repeated: str) -> None:
