@@ -15,7 +15,8 @@ from workbench.lake.snapshots import changed_tables
 from workbench.names import Ref
 from workbench.train import registry
 from workbench.train.describe import describe_model
-from workbench.transform import find_query, find_transform
+from workbench.transform import Transform, find_query, find_transform
+from workbench.transform.sources import Catalog, say_refresh
 
 if TYPE_CHECKING:
     from workbench.lake import Lake
@@ -79,7 +80,7 @@ def _add_transform(
         "when": transform.trigger,
         "status": transform.status,
         "to be refreshed": reason(lake, transform) or "no, it is up to date",
-        "refreshed": "in full when an input changes; only rows that differ are written",
+        "refreshed": _refreshed(lake, transform),
         "query": transform.query,
     }
     where = {"name": transform.name, "version": transform.version}
@@ -98,6 +99,11 @@ def _add_transform(
     )
     if len(fitted):
         tables["Fitted"] = fitted
+
+
+def _refreshed(lake: Lake, transform: Transform) -> str:
+    with lake.pinned() as (cursor, _):
+        return say_refresh(lake, transform, Catalog.read(lake, cursor))
 
 
 def _describe_binding(lake: Lake, binding: Binding) -> Description:

@@ -13,6 +13,8 @@ from workbench.engines.duckdb import classify
 from workbench.engines.sql import normalise, source_tables, written_tables
 from workbench.errors import InvalidData, NotFound, WorkbenchError
 from workbench.schedule import downstream, upstream
+from workbench.transform import Transform
+from workbench.transform.create import preview
 
 if TYPE_CHECKING:
     from workbench.lake import Lake
@@ -96,19 +98,29 @@ def _load(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
 
 def _transform(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
     name, query = str(arguments["name"]), str(arguments["query"])
-    reads = _rows(lake, source_tables(query))
+    using = str(arguments.get("using") or "sql")
+    on = arguments.get("on")
+    reads = _rows(lake, source_tables(query) if using == "sql" else (str(on),) if on else ())
+    draft = Transform(name, query, "", _names(arguments["key"]), on=on, using=using)
+    then = f"; then refreshed {preview(lake, draft)}" if using == "sql" else ""
     previous = lake.records.definition(name)
     if previous is None or previous["status"] == "dropped":
-        return PlanReport("transform", f"makes features.{name}: computed in full, the first run", reads)
+        action = f"makes features.{name}: computed in full, the first run{then}"
+        return PlanReport("transform", action, reads)
     same = normalise(previous["definition"].get("query", "")) == normalise(query.strip().rstrip(";"))
-    if same and tuple(previous["definition"]["key"]) == tuple(arguments["key"]):
+    if same and tuple(previous["definition"]["key"]) == _names(arguments["key"]):
         return PlanReport("transform", "changes nothing: the definition is the same", reads)
     return PlanReport(
         "transform",
-        f"makes version {previous['version'] + 1} of features.{name}: computed in full, a new definition",
+        f"makes version {previous['version'] + 1} of features.{name}: "
+        f"computed in full, a new definition{then}",
         reads,
         _after(lake, f"features.{name}"),
     )
+
+
+def _names(names: Any) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _query(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:

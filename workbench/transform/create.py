@@ -16,9 +16,11 @@ from workbench.lake import write
 from workbench.lake.inputs import base_tables
 from workbench.names import check_name
 from workbench.progress import step
+from workbench.transform.circles import find_circle
 from workbench.transform.compute import STAGED, Computed, compute_full
 from workbench.transform.definition import KIND, Transform
 from workbench.transform.fitting import Fitted, fit
+from workbench.transform.sources import Catalog, say_refresh
 
 if TYPE_CHECKING:
     from workbench.lake import Lake, Transaction
@@ -56,6 +58,22 @@ def create_transform(lake: Lake, draft: Transform) -> Transform:
     _check_free(lake, draft.name)
     draft = _with_body(draft)
     return lake.retry(lambda: _create(lake, draft))
+
+
+def preview(lake: Lake, draft: Transform) -> str:
+    """Say how the table of a transform, not made yet, would be refreshed; nothing is changed.
+
+    Raises
+    ------
+    InvalidData, NotFound, StatementError
+        As `create_transform` would, for what can be told without computing the table.
+    """
+    draft = _with_body(draft)
+    with lake.pinned() as (cursor, _):
+        inputs = _inputs(lake, draft, cursor)
+        expanded, _ = _fitted(lake, cursor, _Draft(draft), draft)
+        catalog = Catalog.read(lake, cursor)
+        return say_refresh(lake, replace(draft, expanded=expanded, inputs=inputs), catalog)
 
 
 def redefine(lake: Lake, transform: Transform, *, refit: bool = False) -> Transform:
@@ -183,24 +201,12 @@ def _inputs(lake: Lake, draft: Transform, cursor: Cursor) -> tuple[str, ...]:
 
 def _check_circle(lake: Lake, draft: Transform, inputs: tuple[str, ...]) -> None:
     """Refuse a transform that would read itself, also through others."""
-    reads: dict[str, list[str]] = {}
-    for row in lake.records.definitions():
-        schema = {"transform": "features", "binding": "predictions", "query": "queries"}.get(row["kind"])
-        if schema is not None:
-            reads[f"{schema}.{row['name']}"] = row["definition"].get("inputs", [])
-    waiting: list[tuple[str, tuple[str, ...]]] = [(name, (name,)) for name in inputs]
-    seen: set[str] = set()
-    while waiting:
-        name, path = waiting.pop()
-        if name == draft.output:
-            circle = " reads ".join((draft.name, *(each.rpartition(".")[2] for each in path)))
-            raise InvalidData(
-                f"The transform {draft.name!r} would read itself: {circle}.",
-                hint="Read one of these tables as it was at a snapshot, or leave it out.",
-            )
-        if name not in seen:
-            seen.add(name)
-            waiting += [(each, (*path, each)) for each in reads.get(name, [])]
+    circle = find_circle(lake, draft.output, inputs)
+    if circle:
+        raise InvalidData(
+            f"The transform {draft.name!r} would read itself: {circle}.",
+            hint="Read one of these tables as it was at a snapshot, or leave it out.",
+        )
 
 
 def _below(lake: Lake, names: Iterable[str]) -> list[str]:

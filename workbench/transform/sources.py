@@ -66,6 +66,25 @@ def division_of(lake: Lake, transform: Transform, catalog: Catalog) -> Division:
     return _divisions[known]
 
 
+def say_refresh(lake: Lake, transform: Transform, catalog: Catalog) -> str:
+    """Say, for a change of each input, whether it is followed row by row or by computing all."""
+    division = division_of(lake, transform, catalog)
+    obstacles: dict[str, list[str]] = {}
+    for name in transform.inputs:
+        if not name.startswith("queries."):
+            obstacles.setdefault(division.obstacle([name]), []).append(name.partition(".")[2])
+    followed = obstacles.pop("", [])
+    said = []
+    if followed:
+        said.append(f"by ({', '.join(division.unit)}) when {_either(followed)} changes")
+    said += [f"in full when {_either(names)} changes: {why}" for why, names in obstacles.items()]
+    return "; ".join(said) or "in full: it reads no table"
+
+
+def _either(names: list[str]) -> str:
+    return " or ".join(names)
+
+
 def _describe(lake: Lake, query: str) -> tuple[str, ...]:
     try:
         # The names that the columns have for whoever reads the query, repeated ones numbered.
