@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,18 @@ from workbench.bind.view import show_bindings
 from workbench.derivation import Run
 from workbench.engines.duckdb import fetch
 from workbench.errors import InvalidData, NotFound
-from workbench.lake import Lake, Result, Snapshot, Transaction
+from workbench.lake import Lake, Result, Snapshot, TableInfo, Transaction
 from workbench.lake.description import Description
-from workbench.lake.history import diff, store_history, table_history
+from workbench.lake.difference import diff
+from workbench.lake.history import definition_history, snapshot_at, store_history, table_history
+from workbench.lake.past import last_table
 from workbench.lake.snapshots import read_snapshot
 from workbench.lake.undo import undo_table
 from workbench.lineage import Lineage, Trace, build, trace
 from workbench.names import SCHEMAS, Ref, quote_name
 from workbench.schedule import after_write
 from workbench.train import Model, registry
-from workbench.transform import Query, Transform, define_query, find_transform
+from workbench.transform import Query, Transform, define_query
 from workbench.transform.create import redefine
 
 
@@ -40,41 +42,66 @@ class Keeping:
     # -- look back -------------------------------------------------------------------------------
 
     def history(self, name: str | None = None) -> Result:
-        """List what happened, newest first: to a table (with rows inserted, updated, deleted), or in all."""
+        """List what happened, newest first: in all, or to a table, query, transform, model or binding.
+
+        Of a table, also a dropped one, it counts the rows inserted, updated and deleted in each
+        snapshot; of what is kept up to date it says how much was computed, and why.
+
+        Raises
+        ------
+        NotFound
+            If there never was anything of that name.
+        """
         if name is None:
             return store_history(self._lake)
-        return table_history(self._lake, self._relation(name))
+        table = self._find_relation(name)
+        if table is None:
+            row = self._lake.records.definition(name)
+            if row is not None and row["kind"] in ("model", "query"):
+                return definition_history(self._lake, row["name"])
+            table = last_table(self._lake, name, self._known_names())
+        if table.schema == "queries":
+            return definition_history(self._lake, table.name)
+        return table_history(self._lake, table.schema, table.name)
 
     def diff(self, name: str, a: int | str, b: int | str | None = None) -> Result:
-        """Compare a table at two snapshots, or an engineered table at two versions.
+        """Compare a table at two snapshots or times, or an engineered table at two versions.
 
         Parameters
         ----------
         a, b : int or str
-            Snapshots of a table, or versions of a transform; `b` None means as it is now.
+            Snapshots or times of a table, or versions of a transform or query; `b` None means as it
+            is now.
 
         Returns
         -------
         Result
             A row for each row that was added, removed or changed; its message counts them.
         """
-        table = self._relation(name)
+        found = self._find_relation(name)
+        table = found if found is not None else last_table(self._lake, name, self._known_names())
         first = self._moment(table.name, a)
         second = self._lake.head() if b is None else self._moment(table.name, b)
-        return diff(self._lake, table, first, second)
+        defined = table.schema in ("features", "queries")
+        said = tuple(
+            f"{table.name}@{version if defined and version is not None else snapshot}"
+            for version, snapshot in ((a, first), (b, second))
+        )
+        if b is None:
+            said = (said[0], f"{table.name} now")
+        return diff(self._lake, table.qualified, first, second, (said[0], said[1]))
 
     def undo(self, name: str, to: int | str) -> Snapshot:
-        """Bring a table back to a snapshot, or a transform or query to a version; as a new snapshot.
+        """Bring a table back to a snapshot or time, or a transform or query to a version.
 
-        What is kept up to date follows.
+        That is a new snapshot, so it can be undone as well, and what is kept up to date follows.
         """
         table = self._lake.tables.find(name)
-        if table is not None and table.schema in ("features", "queries"):
-            return self._undo_definition(name, to)
-        number = Ref(name, str(to)).number
-        if number is None:
-            raise InvalidData(f"{to!r} is not a snapshot.", hint=f"See: history {name}.")
-        snapshot = undo_table(self._lake, name, number)
+        row = self._lake.records.definition(name)
+        gone = table is None and row is not None and row["kind"] in ("transform", "query")
+        if row is not None and (gone or (table is not None and table.schema in ("features", "queries"))):
+            return self._undo_definition(row["name"], to)
+        snapshot = undo_table(self._lake, name, snapshot_at(self._lake, to))
         self._follow_warning(snapshot.id)
         return snapshot
 
@@ -189,21 +216,27 @@ class Keeping:
     def _follow_model(self, name: str) -> None:
         raise TypeError("Keeping is a part of Store")
 
-    def _relation(self, name: str) -> Any:
+    def _find_relation(self, name: str) -> TableInfo | None:
         """Look up a table by name; a bound column stands for its side table."""
         table = self._lake.tables.find(name)
         if table is not None:
             return table
         for each in bindings(self._lake):
-            if name in (each.column, f"{each.table}.{each.column}"):
+            if _is_called(each, name):
                 return self._lake.tables.resolve(each.output)
-        return self._lake.tables.resolve(name)
+        return None
 
     def _recorded_name(self, name: str) -> str:
+        """Return the name under which runs and definitions are recorded."""
         for each in bindings(self._lake):
-            if name in (each.column, f"{each.table}.{each.column}"):
+            if _is_called(each, name):
                 return each.name
-        return name
+        table = self._lake.tables.find(name)
+        return self._lake.records.spelling(table.name if table is not None else name)
+
+    def _known_names(self) -> list[str]:
+        bound = [each.column for each in bindings(self._lake)]
+        return [*self._lake.tables.names(), *registry.names(self._lake), *bound]
 
     def _moment(self, name: str, version: int | str) -> int:
         snapshot = self._snapshot_of(Ref(name, str(version)))
@@ -214,27 +247,24 @@ class Keeping:
         """Find the snapshot that `name@version` means: a transform's versions count its definitions."""
         if ref.version is None:
             return None
-        if ref.number is None:
-            raise InvalidData(
-                f"{ref.version!r} is not a version of {ref.name!r}.", hint=f"See: history {ref.name}."
-            )
         table = self._lake.tables.find(ref.name)
         if table is None or table.schema not in ("features", "queries"):
-            return ref.number
+            return snapshot_at(self._lake, ref.number if ref.number is not None else ref.version)
+        if ref.number is None:
+            return snapshot_at(self._lake, ref.version)
         return _last_snapshot(self._lake, table.name, ref.number)
 
     def _undo_definition(self, name: str, to: int | str) -> Snapshot:
         number = Ref(name, str(to)).number
-        rows = self._lake.records.rows("definitions", "name = $name", {"name": name})
-        wanted = [row for row in rows if row["version"] == number]
+        rows = self._lake.records.history(name)
+        wanted = [row for row in rows if row["version"] == number and row["kind"] == rows[-1]["kind"]]
         if not wanted:
-            known = sorted({str(row["version"]) for row in rows})
-            raise NotFound.named("version", str(to), known, within=name)
+            raise NotFound.named("version", str(to), _versions(rows), within=name)
         made: Query | Transform
         if wanted[-1]["kind"] == "query":
             made = define_query(self._lake, name, wanted[-1]["definition"]["query"])
         else:
-            made = redefine(self._lake, find_transform(self._lake, name, number))
+            made = redefine(self._lake, Transform.from_record(wanted[-1]))
         snapshot = made.snapshot if made.snapshot is not None else self._lake.head()
         self._follow_warning(snapshot)
         return read_snapshot(self._lake, snapshot)
@@ -274,9 +304,10 @@ class Keeping:
         if table is not None and table.schema in ("main", "queries", "features"):
             self._refuse_dependents(name, table.qualified)
             return self._drop_relation(table)
-        if name in registry.names(self._lake):
-            self._refuse_dependents(name, f"model.{name}")
-            return registry.drop(self._lake, name)
+        spelled = self._lake.records.spelling(name)
+        if spelled in registry.names(self._lake):
+            self._refuse_dependents(name, f"model.{spelled}")
+            return registry.drop(self._lake, spelled)
         try:
             binding = find_binding(self._lake, name)
         except NotFound:
@@ -323,11 +354,19 @@ class Keeping:
         self._lake.records.append_run(tx, Run(name, "drop", reason="dropped"), datetime.now(UTC))
 
 
+def _is_called(binding: Binding, name: str) -> bool:
+    names = (binding.column, f"{binding.table}.{binding.column}", binding.name)
+    return name.lower() in {each.lower() for each in names}
+
+
+def _versions(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return sorted({str(row["version"]) for row in rows})
+
+
 def _last_snapshot(lake: Lake, name: str, version: int) -> int:
     """Return the last snapshot at which this version of a definition was the one in force."""
-    rows = lake.records.rows("definitions", "name = $name", {"name": name})
+    rows = lake.records.history(name)
     if version not in {row["version"] for row in rows}:
-        known = sorted({str(row["version"]) for row in rows})
-        raise NotFound.named("version", str(version), known, within=name)
+        raise NotFound.named("version", str(version), _versions(rows), within=name)
     later = [row["snapshot_id"] for row in rows if row["version"] > version]
     return min(later) - 1 if later else lake.head()

@@ -12,6 +12,7 @@ from workbench.lake import Result
 from workbench.lake.snapshots import changed_tables
 from workbench.train import registry
 from workbench.transform import transforms
+from workbench.transform.circles import readers
 
 if TYPE_CHECKING:
     from workbench.lake import Lake
@@ -26,11 +27,7 @@ def derivations(lake: Lake) -> list[Derivation]:
 
 def dependents(lake: Lake, name: str) -> list[str]:
     """Name, with their kinds, the definitions that read `name` (qualified; models as `model.name`)."""
-    found = [
-        f"{row['kind']} {row['name']}"
-        for row in lake.records.definitions()
-        if name in row["definition"].get("inputs", [])
-    ]
+    found = [f"{row['kind']} {row['name']}" for row in readers(lake, name)]
     if name.startswith("model."):
         model = name.removeprefix("model.")
         found += [f"binding {each.name}" for each in bindings(lake) if each.model.partition("@")[0] == model]

@@ -148,13 +148,20 @@ def one_query(sql: str) -> str:
 
     Examples
     --------
-    >>> one_query("select 1 as a;  ")
-    'select 1 as a'
+    >>> one_query("select ';' as a;  -- done")
+    "select ';' as a"
     """
     statements = classify(sql)
     if len(statements) != 1 or statements[0][1] != "read":
         raise Unsupported("A definition is one query that reads.", hint="Leave the other statements out.")
-    return statements[0][0].strip().rstrip(";").rstrip()
+    # Offsets count bytes, and comments are no tokens.
+    text = statements[0][0].encode()
+    end = len(text)
+    for start, _ in reversed(duckdb.tokenize(statements[0][0])):
+        if text[start : start + 1] != b";":
+            break
+        end = start
+    return text[:end].decode().strip()
 
 
 def _statements(sql: str) -> list[duckdb.Statement]:

@@ -106,15 +106,8 @@ def is_untouched(cursor: Cursor, table: TableInfo, since: int, head: int) -> boo
 
 
 def count_rows(cursor: Cursor, table: TableInfo) -> int:
-    """Count the rows of a table from the catalog, without reading it."""
-    row = execute(
-        cursor,
-        f"SELECT (SELECT coalesce(sum(record_count), 0) FROM {_META}.ducklake_data_file AS f "
-        "WHERE f.table_id = t.table_id AND f.end_snapshot IS NULL) - "
-        f"(SELECT coalesce(sum(delete_count), 0) FROM {_META}.ducklake_delete_file AS d "
-        f"WHERE d.table_id = t.table_id AND d.end_snapshot IS NULL) FROM {_THIS_TABLE}",
-        {"schema": table.schema, "name": table.name},
-    ).fetchone()
+    """Count the rows of a table; the files say it without being read."""
+    row = execute(cursor, f"SELECT count(*) FROM lake.{table.sql}").fetchone()
     return int(row[0]) if row else 0
 
 

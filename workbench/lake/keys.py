@@ -85,7 +85,7 @@ def _fill(cursor: Cursor, table: TableInfo) -> None:
     ).fetchone()
     if not own or not own[0]:
         return
-    where = "schema = ? AND name = ?"
+    where = "schema = ? AND lower(name) = lower(?)"
     names = [table.schema, table.name]
     row = execute(
         cursor,

@@ -183,9 +183,24 @@ class Records:
         return [row for row in newest if row["status"] != "dropped" and kind in (None, row["kind"])]
 
     def definition(self, name: str, *, cursor: Cursor | None = None) -> dict[str, Any] | None:
-        """Return the newest definition of a name, also a dropped one; None if there never was one."""
-        rows = self.rows("definitions", "name = $name", {"name": name}, cursor=cursor)
+        """Return the newest definition of a name, also a dropped one; None if there never was one.
+
+        Names that differ only in case are the same, as they are in SQL.
+        """
+        rows = self.history(name, cursor=cursor)
         return rows[-1] if rows else None
+
+    def history(self, name: str, *, cursor: Cursor | None = None) -> list[dict[str, Any]]:
+        """Return all that was recorded of a definition, oldest first: versions, pauses, the drop."""
+        return self.rows("definitions", "lower(name) = lower($name)", {"name": name}, cursor=cursor)
+
+    def spelling(self, name: str, *, cursor: Cursor | None = None) -> str:
+        """Return a name as it was first written; a name that was never defined comes back as it is.
+
+        What is recorded under a name (runs, watermarks, fitted values) is found by this spelling.
+        """
+        known = self.definition(name, cursor=cursor)
+        return str(known["name"]) if known else name
 
     def define(
         self, tx: Transaction, kind: str, name: str, version: int, digest: str, definition: Mapping[str, Any]
@@ -197,7 +212,8 @@ class Records:
         """Mark a name as active, paused or dropped, as part of the commit `tx`."""
         row = self.definition(name, cursor=tx.cursor)
         if row is not None:
-            self._define(tx, row["kind"], name, row["version"], row["fingerprint"], row["definition"], status)
+            known = (row["kind"], row["name"], row["version"], row["fingerprint"], row["definition"])
+            self._define(tx, *known, status)
 
     def _define(
         self,
@@ -225,8 +241,10 @@ class Records:
         rows = self.rows("watermarks", "derivation = $name", {"name": derivation}, cursor=cursor)
         return {row["input"]: row["snapshot"] for row in rows}
 
-    def set_watermarks(self, tx: Transaction, derivation: str, snapshots: Mapping[str, int]) -> None:
-        """Move the watermarks of a derivation, as part of the commit `tx`.
+    def set_watermarks(
+        self, tx: Transaction, derivation: str, snapshots: Mapping[str, int]
+    ) -> dict[str, int]:
+        """Move the watermarks of a derivation, as part of the commit `tx`; return what they were.
 
         They are updated rows, not appended ones, so that two writers at once collide.
         """
@@ -252,6 +270,7 @@ class Records:
             "watermarks",
             [{"derivation": derivation, "input": name, "snapshot": snapshots[name]} for name in fresh],
         )
+        return present
 
 
 def create_statements() -> list[str]:

@@ -110,20 +110,20 @@ def table_born(cursor: Cursor, table: TableInfo) -> int:
 def count_changes_query(table: TableInfo, first: int, last: int) -> str:
     """Return SQL that counts inserts, updates and deletes of a table for each snapshot.
 
-    A row deleted and inserted again under the same key in one snapshot is an update.
+    A row deleted and inserted again under the same key in one snapshot is an update. Without a key
+    it is not, for it has another row id then.
     """
-    feed = f"ducklake_table_changes('lake', {literal(table.schema)}, {literal(table.name)}, {first}, {last})"
-    if not table.key:
-        return (
-            "SELECT snapshot_id AS snapshot, count(*) FILTER (change_type = 'insert') AS inserts, "
-            "count(*) FILTER (change_type = 'update_postimage') AS updates, "
-            f"count(*) FILTER (change_type = 'delete') AS deletes FROM {feed} GROUP BY snapshot_id"
-        )
+    # The feed's own columns get names that no table's have.
+    feed = (
+        f"ducklake_table_changes('lake', {literal(table.schema)}, {literal(table.name)}, {first}, {last}) "
+        'AS feed("its snapshot", "its row", "its change")'
+    )
+    row = quote_all(table.key) if table.key and set(table.key) <= set(table.columns) else '"its row"'
     return (
         "SELECT snapshot, count(*) FILTER (after AND NOT before) AS inserts, "
         "count(*) FILTER (after AND before) AS updates, count(*) FILTER (before AND NOT after) AS deletes "
-        "FROM (SELECT snapshot_id AS snapshot, "
-        "bool_or(change_type IN ('insert', 'update_postimage')) AS after, "
-        f"bool_or(change_type IN ('delete', 'update_preimage')) AS before FROM {feed} "
-        f"GROUP BY snapshot_id, {quote_all(table.key)}) GROUP BY snapshot"
+        'FROM (SELECT "its snapshot" AS snapshot, '
+        """bool_or("its change" IN ('insert', 'update_postimage')) AS after, """
+        f"""bool_or("its change" IN ('delete', 'update_preimage')) AS before FROM {feed} """
+        f'GROUP BY "its snapshot", {row}) GROUP BY snapshot'
     )

@@ -148,8 +148,9 @@ def _keep_house(lake: Lake, tx: Transaction, sql: str) -> None:
                 "nothing was changed.",
                 hint=f"Drop {row['name']} first.",
             )
-    _check_views(tx)
+    check_views(tx)
     names = [table.name.lower() for table in tables if table.schema in ("main", "queries", "features")]
+    names += [row["name"].lower() for row in lake.records.definitions("model", cursor=tx.cursor)]
     for table in tables:
         if table.schema == "main" and names.count(table.name.lower()) > 1:
             raise InvalidData(f"{table.name!r} is the name of something else already; nothing was changed.")
@@ -167,8 +168,9 @@ def _is_table(name: str) -> bool:
 
 def _keep_keys(lake: Lake, tx: Transaction, sql: str, present: set[str]) -> None:
     """Forget the keys of tables that are gone; a renamed one would lose its key, so refuse that."""
+    known = {name.lower() for name in present}
     for row in lake.records.rows("tables", cursor=tx.cursor):
-        if f"{row['schema']}.{row['name']}" in present:
+        if f"{row['schema']}.{row['name']}".lower() in known:
             continue
         if _RENAME.search(sql):
             raise Unsupported(
@@ -178,8 +180,14 @@ def _keep_keys(lake: Lake, tx: Transaction, sql: str, present: set[str]) -> None
         lake.tables.forget(tx, row["schema"], row["name"])
 
 
-def _check_views(tx: Transaction) -> None:
-    """Refuse DDL after which a named query or a view of predictions could not be read."""
+def check_views(tx: Transaction) -> None:
+    """Refuse what the commit did if a named query or a view of predictions could no longer be read.
+
+    Raises
+    ------
+    InvalidData
+        Naming the first of them.
+    """
     views = tx.cursor.execute(
         "SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE database_name = 'lake'"
     ).fetchall()

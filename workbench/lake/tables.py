@@ -20,6 +20,8 @@ KINDS = {
     "mlstore": "record",
 }
 
+_SAME_TABLE = "schema = ? AND lower(name) = lower(?)"
+
 
 @dataclass(frozen=True, slots=True)
 class TableInfo:
@@ -78,14 +80,15 @@ class Tables:
                 columns.setdefault((schema, name), {})[column] = kind
         keys = self._keys(cursor)
         found = [
-            TableInfo(schema, name, described, *keys.get((schema, name), ((), False)))
+            TableInfo(schema, name, described, *keys.get((schema, name.lower()), ((), False)))
             for (schema, name), described in columns.items()
         ]
         return sorted(found, key=lambda table: (SCHEMAS.index(table.schema), table.name))
 
     def _keys(self, cursor: Cursor) -> dict[tuple[str, str], tuple[tuple[str, ...], bool]]:
         rows = self._lake.records.rows("tables", cursor=cursor)
-        return {(row["schema"], row["name"]): (tuple(row["key"]), row["auto"]) for row in rows}
+        # CREATE OR REPLACE TABLE may write the name in another case.
+        return {(row["schema"], row["name"].lower()): (tuple(row["key"]), row["auto"]) for row in rows}
 
     def names(self, cursor: Cursor | None = None) -> list[str]:
         """List the plain names of all relations but the records."""
@@ -131,11 +134,10 @@ class Tables:
 
     def next_id(self, tx: Transaction, schema: str, name: str) -> int:
         """Return the next automatic key of a table; 1 if it has none."""
-        row = execute(
-            tx.cursor, "SELECT next_id FROM lake.mlstore.tables WHERE schema = ? AND name = ?", [schema, name]
-        ).fetchone()
+        sql = f"SELECT next_id FROM lake.mlstore.tables WHERE {_SAME_TABLE}"
+        row = execute(tx.cursor, sql, [schema, name]).fetchone()
         return int(row[0]) if row else 1
 
     def forget(self, tx: Transaction, schema: str, name: str) -> None:
         """Remove the record of a table's key, as part of the commit `tx`."""
-        execute(tx.cursor, "DELETE FROM lake.mlstore.tables WHERE schema = ? AND name = ?", [schema, name])
+        execute(tx.cursor, f"DELETE FROM lake.mlstore.tables WHERE {_SAME_TABLE}", [schema, name])

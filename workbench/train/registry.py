@@ -102,7 +102,7 @@ def versions(lake: Lake, name: str) -> list[Model]:
     if name not in memo or memo[name][0] != head:
         definition = lake.records.definition(name)
         active = definition and definition["kind"] == KIND and definition["status"] != "dropped"
-        memo[name] = (head, find_versions(lake, name) if active else [])
+        memo[name] = (head, find_versions(lake, definition["name"]) if definition and active else [])
     if not memo[name][1]:
         raise NotFound.named("model", name, names(lake))
     return list(memo[name][1])
@@ -168,6 +168,7 @@ def rollback(lake: Lake, name: str) -> Model:
         If there was no champion before.
     """
     known = {model.version: model for model in versions(lake, name)}
+    name = next(iter(known.values())).name
     rows = lake.records.rows("deployments", "model = $name", {"name": name})
     if not rows or rows[-1]["previous"] is None:
         raise InvalidData(

@@ -61,6 +61,7 @@ def train(lake: Lake, training: Training, *, expand: Expand = _same) -> Model:
     Conflict
         If another training of the same name kept finishing first.
     """
+    training = replace(training, name=lake.records.spelling(training.name))
     _check_free(lake, training.name)
     return _train(lake, training, expand(training.query), force=False, reason="asked for")[0]
 

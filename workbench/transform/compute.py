@@ -32,6 +32,7 @@ _TOUCHED = "mlstore_touched"
 # rows it does not matter.
 LARGE_SHARE = 0.3
 SMALL_TABLE = 10_000
+FEW = LARGE_SHARE * SMALL_TABLE
 
 
 class TooMuch(Exception):
@@ -132,7 +133,8 @@ def _windows(cursor: Cursor, catalog: Catalog, since: Mapping[str, int]) -> dict
         window = windows[name] = read_window(cursor, table, snapshot, catalog.head)
         if window.obstacle:
             raise TooMuch(window.obstacle)
-        changed, rows = count_changed(cursor, table, window), count_rows(cursor, table)
+        changed = count_changed(cursor, table, window)
+        rows = count_rows(cursor, table) if changed > FEW else 0
         if rows > SMALL_TABLE and changed > LARGE_SHARE * rows:
             raise TooMuch(f"{changed:,} of {rows:,} rows of {name} changed: computing all is cheaper")
     return windows
@@ -214,10 +216,11 @@ def _guarded(work: Callable[[], T]) -> T:
 def _refuse_many(
     cursor: Cursor, table: TableInfo, transform: Transform, unit: tuple[str, ...], touched: int
 ) -> None:
-    total = count_rows(cursor, table)
+    by_key = set(transform.key) <= set(unit)
+    total = SMALL_TABLE if by_key and touched <= FEW else count_rows(cursor, table)
     if total <= SMALL_TABLE:
         return
-    if not set(transform.key) <= set(unit):
+    if not by_key:
         row = execute(
             cursor, f"SELECT count(*) FROM (SELECT DISTINCT {quote_all(unit)} FROM lake.{table.sql})"
         ).fetchone()

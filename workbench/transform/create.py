@@ -277,10 +277,19 @@ def finish(
     started: datetime,
     clock: float,
 ) -> Run:
-    """Record the run and move the watermarks, in the commit that writes the rows."""
+    """Record the run and move the watermarks, in the commit that writes the rows.
+
+    Raises
+    ------
+    Conflict
+        If a refresh that finished meanwhile has moved them already.
+    """
     run = replace(run, seconds=time.perf_counter() - clock)
     lake.records.append_run(tx, run, started)
-    lake.records.set_watermarks(tx, transform.name, dict.fromkeys(transform.inputs, computed.head))
+    moved = lake.records.set_watermarks(tx, transform.name, dict.fromkeys(transform.inputs, computed.head))
+    if moved != computed.watermarks:
+        # `Lake.retry` starts over.
+        raise Conflict(f"{transform.name!r} was refreshed by somebody else meanwhile.", hint="Run it again.")
     return run
 
 

@@ -64,7 +64,6 @@ def _refresh(
         run = start_run(transform, computed)
         with lake.commit(f"refresh {transform.name}", run_id=run.id, cursor=cursor) as tx:
             _check_newest(lake, tx, transform)
-            _check_watermarks(lake, tx, transform, computed)
             run = _write(lake, tx, transform, computed, run)
             run = finish(lake, tx, transform, run, computed, started, clock)
         return replace(run, snapshot=tx.snapshot)
@@ -109,12 +108,6 @@ def _check_newest(lake: Lake, tx: Transaction, transform: Transform) -> None:
     newest = lake.records.definition(transform.name, cursor=tx.cursor)
     if newest is None or newest["status"] == "dropped" or newest["version"] != transform.version:
         raise Conflict(f"{transform.name!r} was defined anew meanwhile.", hint="Run it again.")
-
-
-def _check_watermarks(lake: Lake, tx: Transaction, transform: Transform, computed: Computed) -> None:
-    """Refuse to write over a refresh that finished meanwhile; `Lake.retry` starts over."""
-    if lake.records.watermarks(transform.name, cursor=tx.cursor) != computed.watermarks:
-        raise Conflict(f"{transform.name!r} was refreshed by somebody else meanwhile.", hint="Run it again.")
 
 
 def _record_failure(

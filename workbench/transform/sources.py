@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import WorkbenchError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 256
 _divisions: dict[object, Division] = {}
+_catalogs: WeakKeyDictionary[Lake, tuple[int, dict[str, TableInfo], dict[str, str]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,22 @@ class Catalog:
 
     @classmethod
     def read(cls, lake: Lake, cursor: Cursor) -> Catalog:
-        """Read it as `cursor` sees it."""
-        return cls(
-            {each.qualified: each for each in lake.tables.all(cursor)}, view_texts(cursor), lake.head(cursor)
-        )
+        """Read it as `cursor` sees it, which has written nothing itself.
+
+        Tables, views and keys change only with the schema of the lake, which has a version.
+        """
+        row = execute(
+            cursor,
+            "SELECT snapshot_id, schema_version FROM __ducklake_metadata_lake.ducklake_snapshot "
+            "WHERE snapshot_id = (SELECT id FROM lake.current_snapshot())",
+        ).fetchone()
+        assert row is not None
+        head, version = row
+        known = _catalogs.get(lake)
+        if known is None or known[0] != version:
+            tables = {each.qualified: each for each in lake.tables.all(cursor)}
+            known = _catalogs[lake] = (version, tables, view_texts(cursor))
+        return cls(known[1], known[2], head)
 
     def source(self, name: str) -> Source | str | None:
         """Look up a table, or the text of a view, by `schema.name` or `name`."""
