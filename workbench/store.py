@@ -25,7 +25,7 @@ from workbench.lake.snapshots import changed_tables, read_snapshot
 from workbench.lake.statements import read_past, run_sql
 from workbench.names import Ref
 from workbench.queries import is_expression, query_text, reads_memory, source_query
-from workbench.schedule import after_write, check_trigger, refresh
+from workbench.schedule import after_write, check_names, check_trigger, refresh, waits_for
 from workbench.train import Model, Training, registry, train
 from workbench.transform import Query, Transform, create_transform, define_query, find_transform
 from workbench.transform.fitting import fit
@@ -202,6 +202,7 @@ class Store(Keeping):
         draft = Transform(
             name, text, "", _names(key), on=on, trigger=check_trigger(when), refit_when=None, using=using
         )
+        self._check_trigger(draft.name, draft.trigger, [on] if on else [])
         made = create_transform(self._lake, draft)
         if made.snapshot is not None and made.snapshot > before:
             self._follow_warning(made.snapshot)
@@ -258,6 +259,7 @@ class Store(Keeping):
         NotFound
             If a column, algorithm or parameter does not exist.
         """
+        self._check_trigger(name, check_trigger(when), [])
         training = Training.define(
             name,
             query_text(query),
@@ -323,6 +325,7 @@ class Store(Keeping):
             batch=batch,
             isolate=isolate,
         )
+        self._check_trigger(draft.name, draft.trigger, [on])
         return create_binding(self._lake, draft)
 
     # -- write -----------------------------------------------------------------------------------
@@ -529,6 +532,15 @@ class Store(Keeping):
             return run
         seconds = run.seconds + time.perf_counter() - clock
         return replace(run, seconds=seconds, details={**run.details, "then": said.removeprefix("; ")})
+
+    def _check_trigger(self, name: str, trigger: str, tables: Sequence[str]) -> None:
+        """Refuse a trigger that names what is not there, or waits for itself."""
+        check_names(
+            trigger,
+            name,
+            {each.name: waits_for(each.trigger) for each in answers.derivations(self._lake)},
+            {column for table in tables for column in self._lake.tables.resolve(table).columns},
+        )
 
     def _follow(self, snapshot: int) -> str:
         """Refresh what is to follow the write of a snapshot; say what was refreshed, and what failed."""

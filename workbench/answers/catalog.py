@@ -5,23 +5,26 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from workbench.bind import bindings
+from workbench.bind import Binding, bindings
 from workbench.derivation import Derivation
 from workbench.engines.duckdb import execute
 from workbench.lake import Result
 from workbench.lake.snapshots import changed_tables
 from workbench.train import registry
-from workbench.transform import transforms
+from workbench.transform import Transform
 from workbench.transform.circles import readers
 
 if TYPE_CHECKING:
     from workbench.lake import Lake
 
+BINDING, TRANSFORM = "binding", "transform"
+
 
 def derivations(lake: Lake) -> list[Derivation]:
     """List all that the store keeps up to date, but what is paused."""
-    found: list[Derivation] = [each for each in transforms(lake) if each.status == "active"]
-    found += [each for each in bindings(lake) if each.status == "active"]
+    rows = [row for row in lake.records.definitions() if row["status"] == "active"]
+    found: list[Derivation] = [Transform.from_record(row) for row in rows if row["kind"] == TRANSFORM]
+    found += [Binding.from_record(row) for row in rows if row["kind"] == BINDING]
     return found
 
 

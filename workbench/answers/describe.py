@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 from workbench.answers.catalog import dependents
 from workbench.answers.stale import pending, reason
 from workbench.bind import Binding, find_binding
+from workbench.derivation import Derivation
 from workbench.engines.duckdb import execute, fetch
 from workbench.errors import NotFound
 from workbench.lake import Result, TableInfo
 from workbench.lake.description import Description
 from workbench.lake.snapshots import changed_tables
 from workbench.names import Ref
+from workbench.schedule import decide
 from workbench.train import registry
 from workbench.train.describe import describe_model
 from workbench.transform import Transform, find_query, find_transform
@@ -78,6 +80,7 @@ def _add_transform(
         "on": transform.on or "",
         "reads": ", ".join(transform.inputs),
         "when": transform.trigger,
+        **due(lake, transform),
         "status": transform.status,
         "to be refreshed": reason(lake, transform) or "no, it is up to date",
         "refreshed": _refreshed(lake, transform),
@@ -101,6 +104,14 @@ def _add_transform(
         tables["Fitted"] = fitted
 
 
+def due(lake: Lake, each: Derivation) -> dict[str, str]:
+    """Say whether a trigger is due, and why; nothing of one that a clock or a share has no part in."""
+    if each.trigger in ("manual", "on write"):
+        return {}
+    decision = decide(lake, each)
+    return {"due": f"{'yes' if decision.due else 'no'}: {decision.reason}"}
+
+
 def _refreshed(lake: Lake, transform: Transform) -> str:
     with lake.pinned() as (cursor, _):
         return say_refresh(lake, transform, Catalog.read(lake, cursor))
@@ -113,6 +124,7 @@ def _describe_binding(lake: Lake, binding: Binding) -> Description:
         "read in": binding.view,
         "side table": binding.output,
         "when": binding.trigger,
+        **due(lake, binding),
         "mode": binding.mode,
         "on error": binding.on_error,
         "status": binding.status,

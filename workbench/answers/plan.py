@@ -12,7 +12,7 @@ from workbench.derivation import Derivation, fingerprint
 from workbench.engines.duckdb import classify
 from workbench.engines.sql import normalise, source_tables, written_tables
 from workbench.errors import InvalidData, NotFound, WorkbenchError
-from workbench.schedule import downstream, upstream
+from workbench.schedule import decide, downstream, upstream
 from workbench.transform import Transform
 from workbench.transform.create import preview
 
@@ -158,13 +158,20 @@ def _refresh(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
         raise NotFound.named("derivation", str(name), [each.name for each in known])
     wanted = upstream(known, name) if name else {each.name for each in known}
     full = bool(arguments.get("full"))
-    said = "; ".join(f"{each.name}: {_said(lake, each, full)}" for each in known if each.name in wanted)
+    everything = name is None
+    said = "; ".join(
+        f"{each.name}: {_said(lake, each, full, everything)}" for each in known if each.name in wanted
+    )
     reads = tuple(table for each in known if each.name in wanted for table in each.inputs)
     return PlanReport("refresh", said or "nothing to refresh", _rows(lake, tuple(dict.fromkeys(reads))))
 
 
-def _said(lake: Lake, each: Derivation, full: bool) -> str:
+def _said(lake: Lake, each: Derivation, full: bool, everything: bool) -> str:
     try:
+        if everything and not full and each.trigger not in ("manual", "on write"):
+            decision = decide(lake, each)
+            if not decision.due:
+                return f"not due, {decision.reason}"
         plan = each.plan(lake, full=full)
     except WorkbenchError as error:
         return f"broken, {error.message}"

@@ -61,14 +61,7 @@ def test_downstream_goes_all_the_way() -> None:
     assert downstream(ALL, ["main.nothing"]) == set()
 
 
-@pytest.mark.parametrize(("text", "normal"), [("manual", "manual"), (" ON   Write ", "on write")])
-def test_triggers_that_are_there(text: str, normal: str) -> None:
-    assert check_trigger(text) == normal
-
-
-@pytest.mark.parametrize(
-    "text", ["every '1 hour'", "cron '0 6 * * *'", "changed >= 5%", "after f", "drift(psi) > 0.2"]
-)
+@pytest.mark.parametrize("text", ["drift(psi) > 0.2", "metric(auc) < 0.8"])
 def test_triggers_that_are_not_there_yet_say_so(text: str) -> None:
     with pytest.raises(Unsupported, match="not there yet"):
         check_trigger(text)
