@@ -442,8 +442,10 @@ class Store(Keeping):
             self._follow_model(name)
             return [run]
         known = answers.derivations(self._lake)
-        if name is not None and name not in {each.name for each in known}:
-            name = self._derivation_name(name)
+        if name is not None:
+            name = self._lake.records.spelling(name)
+            if name not in {each.name for each in known}:
+                name = self._derivation_name(name)
         runs = refresh(self._lake, known, name, full=full)
         changed = [each.output for each in known for run in runs if run.name == each.name]
         return runs + after_write(self._lake, self._on_write(), changed)

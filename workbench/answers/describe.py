@@ -33,7 +33,7 @@ def describe(lake: Lake, name: str) -> Description:
         If nothing has that name, with the nearest names.
     """
     ref = Ref.parse(name)
-    if ref.name in registry.names(lake):
+    if ref.name.lower() in {each.lower() for each in registry.names(lake)}:
         return describe_model(lake, name)
     table = lake.tables.find(ref.name)
     if table is not None and "__" not in table.name:

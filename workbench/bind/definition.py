@@ -137,8 +137,12 @@ def find_binding(lake: Lake, name: str) -> Binding:
         If a plain column name is bound on several tables.
     """
     known = bindings(lake)
-    plain = name.rpartition("predictions.")[2]
-    found = [each for each in known if plain in (each.column, f"{each.table}.{each.column}", each.name)]
+    plain = name.lower().rpartition("predictions.")[2]
+    found = [
+        each
+        for each in known
+        if plain in {part.lower() for part in (each.column, f"{each.table}.{each.column}", each.name)}
+    ]
     if not found:
         raise NotFound.named("binding", name, [each.column for each in known])
     if len(found) > 1:

@@ -52,9 +52,13 @@ def create_binding(lake: Lake, draft: Binding) -> Binding:
     check_name(draft.column, "bound column")
     table = lake.tables.resolve(draft.on)
     _check_table(draft, table)
+    _check_free(lake, draft.column)
     predictor = _resolve(lake, draft, table)
     _check_inputs(draft, table, predictor)
     draft = replace(draft, on=table.qualified, key=table.key)
+    earlier = lake.records.definition(draft.name)
+    if earlier:
+        draft = replace(draft, column=earlier["definition"]["column"])
     draft = replace(
         draft, fingerprint=fingerprint(KIND, draft.on, draft.model, draft.columns, draft.on_error)
     )
@@ -276,7 +280,8 @@ def _check_table(draft: Binding, table: TableInfo) -> None:
             f"{table.name!r} has no key, so predictions cannot be kept beside its rows.",
             hint=f"Load it with a key, as in: load {table.name} FROM … KEY (id).",
         )
-    taken = [draft.column + end for end in endings() if draft.column + end in table.columns]
+    present = {column.lower() for column in table.columns}
+    taken = [draft.column + end for end in endings() if (draft.column + end).lower() in present]
     if taken:
         raise InvalidData(
             f"{table.name!r} has a column {taken[0]!r} already.", hint="Bind under another name."
@@ -289,6 +294,15 @@ def _check_table(draft: Binding, table: TableInfo) -> None:
             raise NotFound.named(option, value, allowed)
     if draft.isolate not in (None, "none"):
         raise Unsupported(f"ISOLATE {draft.isolate} is not there yet.", hint="Leave ISOLATE out.")
+
+
+def _check_free(lake: Lake, column: str) -> None:
+    """Refuse a column called like a table, for each verb takes the names of both."""
+    other = lake.tables.find(column)
+    if other is not None and other.schema in ("main", "queries", "features"):
+        raise InvalidData(
+            f"{column!r} is the name of a {other.kind} already.", hint="Bind under another name."
+        )
 
 
 def _check_inputs(binding: Binding, table: TableInfo, predictor: Predictor) -> None:

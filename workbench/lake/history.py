@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -105,7 +105,7 @@ def table_history(lake: Lake, schema: str, name: str) -> Result:
         for number, life in enumerate(_lives(lake, cursor, schema, name, head)):
             changes = f"mlstore_changes_{number}"
             execute(cursor, f"CREATE OR REPLACE TEMP TABLE {changes} AS {_entries(life, head)}")
-            counts += _counts(cursor, life, changes)
+            counts += _counts(lake, cursor, life, changes)
             events.append(f"SELECT snapshot, event, 0 AS place FROM temp.{changes} WHERE event IS NOT NULL")
         found = (
             "SELECT snapshot, sum(inserts)::BIGINT AS inserts, sum(updates)::BIGINT AS updates, "
@@ -220,7 +220,7 @@ def _entries(life: _Life, head: int) -> str:
     )
 
 
-def _counts(cursor: Cursor, life: _Life, changes: str) -> list[str]:
+def _counts(lake: Lake, cursor: Cursor, life: _Life, changes: str) -> list[str]:
     """Write queries that count a table's rows for each snapshot.
 
     What was only inserted is known from the catalog; for the rest the change feed is read, which
@@ -241,9 +241,9 @@ def _counts(cursor: Cursor, life: _Life, changes: str) -> list[str]:
         cursor, f"SELECT min(snapshot), max(snapshot) FROM ({read}) WHERE snapshot <= {life.last}"
     ).fetchone()
     if span and span[0] is not None:
-        # The feed looks the name up as it was at the end of the span.
-        called = replace(life.table, name=_name_at(cursor, life.id, span[1]))
-        feed = count_changes_query(called, *span)
+        # The feed gives the table as it was at the end of the span: its name, columns and key.
+        name = f"{life.table.schema}.{_name_at(cursor, life.id, span[1])}"
+        feed = count_changes_query(table_at(lake, cursor, name, span[1]), *span)
         counts.append(f"SELECT * FROM ({feed}) WHERE snapshot IN ({read})")
     if life.died is not None and life.became is None:
         counts.append(

@@ -108,22 +108,40 @@ def table_born(cursor: Cursor, table: TableInfo) -> int:
 
 
 def count_changes_query(table: TableInfo, first: int, last: int) -> str:
-    """Return SQL that counts inserts, updates and deletes of a table for each snapshot.
+    """Return SQL that counts inserts, updates and deletes of a table for each snapshot, net.
 
-    A row deleted and inserted again under the same key in one snapshot is an update. Without a key
-    it is not, for it has another row id then.
+    `table` is as it was at `last`. A row deleted and inserted again under the same key in one
+    snapshot is an update. Without a key it is not, for it has another row id then.
     """
     # The feed's own columns get names that no table's have.
     feed = (
         f"ducklake_table_changes('lake', {literal(table.schema)}, {literal(table.name)}, {first}, {last}) "
         'AS feed("its snapshot", "its row", "its change")'
     )
-    row = quote_all(table.key) if table.key and set(table.key) <= set(table.columns) else '"its row"'
+    key = quote_all(table.key) if table.key and set(table.key) <= set(table.columns) else ""
+    row = f'"its snapshot", "its row"{", " + key if key else ""}'
+    kinds = {"came": "insert", "went": "delete", "old": "update_preimage", "new": "update_postimage"}
+    images = ", ".join(
+        f"list(DISTINCT hash({quote_all(table.columns)})) FILTER (\"its change\" = '{kind}') AS {name}"
+        for name, kind in kinds.items()
+    )
+    # A row that was inserted and then updated in one transaction also shows up as an update of itself
+    # to itself. Such rows get the same id in each transaction, so an id may stand for several rows.
+    real = "list_sort(old) <> list_sort(new)"
+    net = (
+        f"SELECT * REPLACE (CASE WHEN {real} THEN old END AS old, CASE WHEN {real} THEN new END AS new) "
+        f"FROM (SELECT {row}, {images} FROM {feed} GROUP BY {row})"
+    )
+    if not key:
+        return (
+            'SELECT "its snapshot" AS snapshot, coalesce(sum(len(came)), 0) AS inserts, '
+            "coalesce(sum(len(new)), 0) AS updates, coalesce(sum(len(went)), 0) AS deletes "
+            f"FROM ({net}) GROUP BY ALL"
+        )
     return (
-        "SELECT snapshot, count(*) FILTER (after AND NOT before) AS inserts, "
-        "count(*) FILTER (after AND before) AS updates, count(*) FILTER (before AND NOT after) AS deletes "
-        'FROM (SELECT "its snapshot" AS snapshot, '
-        """bool_or("its change" IN ('insert', 'update_postimage')) AS after, """
-        f"""bool_or("its change" IN ('delete', 'update_preimage')) AS before FROM {feed} """
-        f'GROUP BY "its snapshot", {row}) GROUP BY snapshot'
+        "SELECT snapshot, count(*) FILTER (old IS NULL) AS inserts, count(*) FILTER (old <> new) AS updates, "
+        'count(*) FILTER (new IS NULL) AS deletes FROM (SELECT "its snapshot" AS snapshot, '
+        "min(coalesce(went, old)) AS old, min(coalesce(came, new)) AS new "
+        f'FROM ({net}) GROUP BY "its snapshot", {key}) WHERE old IS NOT NULL OR new IS NOT NULL '
+        "GROUP BY snapshot"
     )

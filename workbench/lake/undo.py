@@ -93,8 +93,30 @@ def _check_free(lake: Lake, cursor: Cursor, name: str) -> None:
 
 def _compare(cursor: Cursor, table: TableInfo, head: int) -> Delta:
     if table.key:
-        return write.compare(cursor, table, _STAGED, table.key, replace=True, at=head)
-    return _compare_rows(cursor, table, head)
+        delta = write.compare(cursor, table, _STAGED, table.key, replace=True, at=head)
+    else:
+        delta = _compare_rows(cursor, table, head)
+    return delta if delta.key or _names_its_rows(cursor, table, delta) else _all_rows(cursor, table, head)
+
+
+def _names_its_rows(cursor: Cursor, table: TableInfo, delta: Delta) -> bool:
+    """Say whether the row ids to delete are those of no other rows.
+
+    DuckLake gives a row that is inserted and then updated in one transaction an id that the rows of
+    other such transactions have as well; so it is for every row whose key the store has filled.
+    """
+    ids = f"SELECT {_ROW} FROM temp.{quote(delta.gone)}"
+    row = execute(cursor, f"SELECT count(*) FROM lake.{table.sql} WHERE rowid IN ({ids})").fetchone()
+    assert row is not None
+    return bool(row[0] == delta.updated + delta.deleted)
+
+
+def _all_rows(cursor: Cursor, table: TableInfo, head: int) -> Delta:
+    """Replace all rows, in the table as it is."""
+    fresh, gone = f"{_STAGED}_fresh", f"{_STAGED}_gone"
+    deleted = _make(cursor, gone, f"SELECT rowid AS {_ROW} FROM lake.{table.sql}")
+    inserted = _make(cursor, fresh, f"SELECT *, NULL::BIGINT AS {_ROW} FROM temp.{_STAGED}")
+    return Delta(fresh, gone, inserted, 0, deleted, head)
 
 
 def _compare_rows(cursor: Cursor, table: TableInfo, head: int) -> Delta:
@@ -107,18 +129,20 @@ def _compare_rows(cursor: Cursor, table: TableInfo, head: int) -> Delta:
         f"a.{quote(each)} IS NOT DISTINCT FROM b.{quote(each)}" for each in (*table.columns, _NUMBER)
     )
 
-    def make(name: str, query: str) -> int:
-        execute(cursor, f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS {query}")
-        row = execute(cursor, f"SELECT count(*) FROM temp.{quote(name)}").fetchone()
-        return int(row[0]) if row else 0
-
-    make(here, f"SELECT {columns}, rowid AS {_ROW}, {number} FROM lake.{table.sql}")
-    make(wanted, f"SELECT {columns}, {number} FROM temp.{_STAGED}")
+    _make(cursor, here, f"SELECT {columns}, rowid AS {_ROW}, {number} FROM lake.{table.sql}")
+    _make(cursor, wanted, f"SELECT {columns}, {number} FROM temp.{_STAGED}")
     more = f"FROM temp.{wanted} AS a ANTI JOIN temp.{here} AS b ON {match}"
     less = f"FROM temp.{here} AS a ANTI JOIN temp.{wanted} AS b ON {match}"
-    inserted = make(fresh, f"SELECT {columns}, NULL::BIGINT AS {_ROW} {more}")
-    deleted = make(gone, f"SELECT {_ROW} {less}")
+    inserted = _make(cursor, fresh, f"SELECT {columns}, NULL::BIGINT AS {_ROW} {more}")
+    deleted = _make(cursor, gone, f"SELECT {_ROW} {less}")
     return Delta(fresh, gone, inserted, 0, deleted, head)
+
+
+def _make(cursor: Cursor, name: str, query: str) -> int:
+    """Make a temporary table, and count its rows."""
+    execute(cursor, f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS {query}")
+    row = execute(cursor, f"SELECT count(*) FROM temp.{quote(name)}").fetchone()
+    return int(row[0]) if row else 0
 
 
 def _make_anew(lake: Lake, tx: Transaction, wanted: TableInfo) -> None:

@@ -44,8 +44,8 @@ class Part:
 class Delta:
     """What separates a table from its wanted state: two temporary tables, and how many rows.
 
-    `fresh` holds whole rows to write, `gone` the row ids of rows to delete; a changed row is in
-    both. Row ids are those of the `snapshot`.
+    `fresh` holds whole rows to write, `gone` the rows to delete; a changed row is in both. Rows to
+    delete are named by their `key`, or where that is empty by the row ids of the `snapshot`.
     """
 
     fresh: str
@@ -54,6 +54,7 @@ class Delta:
     updated: int
     deleted: int
     snapshot: int | None = None
+    key: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -173,15 +174,15 @@ def _delta(
 ) -> Delta:
     source, columns, keys = f"temp.{quote(staged)}", list(table.columns), quote_all(list(key))
     rest = [column for column in columns if column not in key]
-    differ = " OR ".join(_differs(column, table.columns[column]) for column in rest) or "false"
+    differ = " OR ".join(_differs(table, column) for column in rest) or "false"
     fresh, gone = f"{staged}_fresh", f"{staged}_gone"
     execute(
         cursor,
         f"CREATE OR REPLACE TEMP TABLE {quote(fresh)} AS SELECT {quote_all(columns, 's.')}, t.{_ROW} "
         f"FROM {source} AS s LEFT JOIN {rows} AS t USING ({keys}) WHERE t.{_ROW} IS NULL OR {differ}",
     )
-    missing = f"SELECT {_ROW} FROM {rows} AS t ANTI JOIN {source} AS s USING ({keys})"
-    changed = f"SELECT {_ROW} FROM temp.{quote(fresh)} WHERE {_ROW} IS NOT NULL"
+    missing = f"SELECT {_ROW}, {keys} FROM {rows} AS t ANTI JOIN {source} AS s USING ({keys})"
+    changed = f"SELECT {_ROW}, {keys} FROM temp.{quote(fresh)} WHERE {_ROW} IS NOT NULL"
     execute(
         cursor,
         f"CREATE OR REPLACE TEMP TABLE {quote(gone)} AS {changed}"
@@ -193,18 +194,28 @@ def _delta(
         f"(SELECT count(*) FROM temp.{quote(gone)}) FROM temp.{quote(fresh)}",
     ).fetchone()
     assert counts is not None
-    return Delta(fresh, gone, counts[0], counts[1], counts[2] - counts[1], at)
+    by_key = () if _made_by_us(table) else tuple(key)
+    return Delta(fresh, gone, counts[0], counts[1], counts[2] - counts[1], at, by_key)
 
 
-def _differs(column: str, kind: str) -> str:
+def _made_by_us(table: TableInfo) -> bool:
+    """Whether only the store writes a table, by inserts and deletes: then a row id names one row.
+
+    A row that is inserted and updated in one commit gets an id that a row of another commit can
+    have as well.
+    """
+    return table.schema == "features"
+
+
+def _differs(table: TableInfo, column: str) -> str:
     """Write the condition that a staged value is another than the one in the table.
 
-    Sums of floating-point numbers differ in their last digits from one computation to the next, by
+    Computed sums of floating-point numbers differ in their last digits from one time to the next, by
     the order in which threads add; that alone is no change that others should have to follow.
     """
     new, old = f"s.{quote(column)}", f"t.{quote(column)}"
     different = f"{new} IS DISTINCT FROM {old}"
-    if kind != "DOUBLE":
+    if table.columns[column] != "DOUBLE" or not _made_by_us(table):
         return different
     noise = f"abs({new} - {old}) <= {_NOISE} * greatest(abs({new}), abs({old}))"
     return f"({different} AND NOT coalesce({noise}, false))"
@@ -238,9 +249,12 @@ def apply(tx: Transaction, table: TableInfo, delta: Delta, *, sealed: bool = Fal
         if not is_untouched(tx.cursor, table, delta.snapshot, head[0]):
             raise Conflict(f"{table.name!r} was written by somebody else meanwhile.", hint="Run it again.")
     if delta.updated or delta.deleted:
-        execute(
-            tx.cursor, f"DELETE FROM {target} WHERE rowid IN (SELECT {_ROW} FROM temp.{quote(delta.gone)})"
-        )
+        gone = f"temp.{quote(delta.gone)}"
+        if delta.key:
+            match = " AND ".join(f"t.{quote(each)} = g.{quote(each)}" for each in delta.key)
+            execute(tx.cursor, f"DELETE FROM {target} AS t USING {gone} AS g WHERE {match}")
+        else:
+            execute(tx.cursor, f"DELETE FROM {target} WHERE rowid IN (SELECT {_ROW} FROM {gone})")
     if delta.inserted or delta.updated:
         columns = quote_all(list(table.columns))
         execute(

@@ -31,7 +31,8 @@ ref: dotted VERSION?
 versioned: dotted VERSION
 name_or_all: _ALL | ref
 place: IDENTIFIER ("." IDENTIFIER)* (VERSION ("." IDENTIFIER)?)?
-versions: dotted VERSION (dotted VERSION)?
+versions: dotted _moment (dotted _moment?)?
+_moment: VERSION | MOMENT
 dotted: IDENTIFIER ("." IDENTIFIER)*
 identifier: IDENTIFIER
 columns: IDENTIFIER | "(" IDENTIFIER ("," IDENTIFIER)* ","? ")"
@@ -47,7 +48,7 @@ model: ref | STRING -> string
 count: INTEGER
 trials: INTEGER _TRIALS?
 share: NUMBER PERCENT?
-snapshot: VERSION | INTEGER
+snapshot: VERSION | MOMENT | INTEGER
 
 settings: "{" (setting ("," setting)* ","?)? "}"
 setting: map_key ":" literal
@@ -84,6 +85,7 @@ IDENTIFIER: /[^\W\d]\w*|"(?:[^"]|"")+"/
 STRING: /'(?:[^']|'')*'/
 VARIABLE: /\$[^\W\d]\w*/
 VERSION: /@\w+/
+MOMENT: /@'(?:[^']|'')*'/
 INTEGER.1: /\d+(?![\w.])/
 NUMBER: /[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/
 LOG.2: /log(?!\w)/i
@@ -242,11 +244,12 @@ class _Meaning(Transformer[Token, Any]):
         return dict(pairs)
 
     def _versions(self, children: list[Any], meta: Meta) -> tuple[str, int | str, int | str | None]:
-        name, first, *second = children
-        if second and second[0] != name:
-            hint = f"Write diff {name}{first} {name}{second[1]}."
+        name, first, *more = children
+        second = more[1] if len(more) > 1 else ""
+        if more and more[0] != name:
+            hint = f"Write diff {name}{first} {name}{second}."
             raise mistake(self.text, meta.start_pos, "diff compares two versions of one table.", hint=hint)
-        return name, _version(first), _version(second[1]) if second else None
+        return name, _version(first), _version(second) if second else None
 
     def _query(self, meta: Meta) -> str:
         query = self.text[meta.start_pos + 1 : meta.end_pos - 1].strip()
@@ -275,6 +278,8 @@ def _number(token: str) -> int | float:
 
 def _version(token: str) -> int | str:
     bare = token.lstrip("@")
+    if bare.startswith("'"):
+        return _string(bare)
     return int(bare) if bare.isdecimal() else bare
 
 

@@ -189,7 +189,13 @@ def _inputs(table: str, inputs: Sequence[str] | None) -> str:
 
 def _versions(name: str, first: object, second: object) -> str:
     quoted = dotted(name)
-    return f"{quoted}@{first}" + ("" if second is None else f" {quoted}@{second}")
+    return quoted + _snapshot(first) + ("" if second is None else f" {quoted}{_snapshot(second)}")
+
+
+def _snapshot(version: object) -> str:
+    """Write a snapshot, a version, an alias or a time behind an at sign."""
+    plain = str(version)
+    return f"@{plain}" if re.fullmatch(r"\w+", plain) else f"@{text(plain)}"
 
 
 def _place(name: str, column: str | None) -> str:
@@ -220,7 +226,7 @@ KINDS: Mapping[str, Kind] = {
     "split": Kind("split", "hash(cols)|time(col)|random|column(col)", str, "split"),
     "relation": Kind("relation", "TABLE|NAME@version|(select…)", _relation, "table"),
     "inputs": Kind("inputs", "TABLE[(inputs)]", _inputs, "table"),
-    "snapshot": Kind("snapshot", "@n", lambda n: f"@{n}"),
+    "snapshot": Kind("snapshot", "@n", _snapshot),
     "versions": Kind("versions", "NAME@a [NAME@b]", _versions, "table"),
     "place": Kind("place", "NAME[.col]", _place),
     "flag": Kind("", "", lambda value: ""),

@@ -19,6 +19,7 @@ _SHOWN = {
     "NUMBER": "a number",
     "INTEGER": "a whole number",
     "VERSION": "@version",
+    "MOMENT": "@'time'",
     "VARIABLE": "$variable",
     "COMPARE": "a comparison such as >=",
     "SIGN": "+ or -",

@@ -224,7 +224,8 @@ class _Walk:
         run, definition = self._made_by(info, snapshot)
         if run is None or definition is None:
             return
-        inputs = {name: pair[1] for name, pair in run["inputs"].items()}
+        # A named query is gone through to the tables under it.
+        inputs = {name: pair[1] for name, pair in run["inputs"].items() if not name.startswith("queries.")}
         if not inputs:
             return
         # A run reads all its inputs at one snapshot.

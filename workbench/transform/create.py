@@ -12,7 +12,7 @@ from workbench.derivation import Full, Plan, Run, fingerprint
 from workbench.engines.duckdb import Cursor, one_query
 from workbench.engines.sql import Edge, column_lineage, normalise, source_tables
 from workbench.errors import Conflict, InvalidData, StatementError
-from workbench.lake import write
+from workbench.lake import TableInfo, write
 from workbench.lake.inputs import base_tables
 from workbench.names import check_name
 from workbench.progress import step
@@ -53,6 +53,7 @@ def create_transform(lake: Lake, draft: Transform) -> Transform:
         If it reads a table that does not exist.
     """
     check_name(draft.name, KIND)
+    draft = replace(draft, name=lake.records.spelling(draft.name))
     if not draft.key:
         raise InvalidData(f"The transform {draft.name!r} needs a key.", hint="Name the columns: KEY (id).")
     _check_free(lake, draft.name)
@@ -85,7 +86,7 @@ def redefine(lake: Lake, transform: Transform, *, refit: bool = False) -> Transf
     def make() -> Transform:
         previous = lake.records.definition(transform.name)
         assert previous is not None
-        if not refit and previous["version"] == transform.version:
+        if not refit and previous["version"] == transform.version and previous["status"] != "dropped":
             return Transform.from_record(previous)
         rows = lake.records.rows(
             "fitted",
@@ -151,8 +152,8 @@ def _define(lake: Lake, draft: _Draft, previous: Mapping[str, Any] | None) -> Tr
             stated = [{**row, "name": wanted.name, "version": version} for row in states]
             lake.records.append(tx, "fitted", [{"snapshot": computed.head, **row} for row in stated])
             lake.records.append(tx, "lineage", _lineage_rows(lake, transform, edges, tx.cursor))
-            write_new(lake, tx, transform, computed.columns)
-            finish(lake, tx, transform, replace(run, rows_written=computed.rows), computed, started, clock)
+            run = write_rows(lake, tx, transform, computed, run)
+            finish(lake, tx, transform, run, computed, started, clock)
         return replace(transform, snapshot=tx.snapshot)
     finally:
         cursor.close()
@@ -261,11 +262,19 @@ def start_run(transform: Transform, computed: Computed) -> Run:
     return Run(transform.name, KIND, plan.mode, plan.reason, inputs, rows_read=computed.rows, details=details)
 
 
-def write_new(lake: Lake, tx: Transaction, transform: Transform, columns: Mapping[str, str]) -> None:
-    """Make the table anew from the staged rows."""
-    table = write.create(tx, "features", transform.name, columns)
-    lake.tables.declare(tx, "features", transform.name, transform.key)
-    write.insert_all(tx, table, STAGED)
+def write_rows(lake: Lake, tx: Transaction, transform: Transform, computed: Computed, run: Run) -> Run:
+    """Write what was computed: the difference, or the whole table where it has no such columns yet."""
+    if computed.nothing:
+        return run
+    delta = computed.delta
+    if delta is None:
+        table = write.create(tx, "features", transform.name, computed.columns)
+        lake.tables.declare(tx, "features", transform.name, transform.key)
+        write.insert_all(tx, table, STAGED)
+        return replace(run, rows_written=computed.rows)
+    # The key of the staged rows was checked, against the table as it still is.
+    write.apply(tx, TableInfo("features", transform.name, computed.columns), delta, sealed=True)
+    return replace(run, rows_written=delta.inserted + delta.updated, rows_deleted=delta.deleted)
 
 
 def finish(

@@ -125,7 +125,7 @@ def find_transform(lake: Lake, name: str, version: int | None = None) -> Transfo
     NotFound
         If there is no such transform, or it has no such version.
     """
-    rows = lake.records.rows("definitions", "kind = 'transform' AND name = $name", {"name": name})
+    rows = [row for row in lake.records.history(name) if row["kind"] == KIND]
     if not rows or rows[-1]["status"] == "dropped":
         raise NotFound.named("transform", name, [each.name for each in transforms(lake)])
     if version is None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from workbench.derivation import Full, Incremental, Noop, Plan, Run
 from workbench.engines.duckdb import Cursor
 from workbench.errors import Conflict, WorkbenchError
-from workbench.lake import TableInfo, write
 from workbench.progress import step
 from workbench.transform.compute import (
     Computed,
@@ -19,7 +18,7 @@ from workbench.transform.compute import (
     compute_part,
     look,
 )
-from workbench.transform.create import finish, start_run, write_new
+from workbench.transform.create import finish, start_run, write_rows
 from workbench.transform.definition import KIND, Transform
 
 if TYPE_CHECKING:
@@ -64,23 +63,11 @@ def _refresh(
         run = start_run(transform, computed)
         with lake.commit(f"refresh {transform.name}", run_id=run.id, cursor=cursor) as tx:
             _check_newest(lake, tx, transform)
-            run = _write(lake, tx, transform, computed, run)
+            run = write_rows(lake, tx, transform, computed, run)
             run = finish(lake, tx, transform, run, computed, started, clock)
         return replace(run, snapshot=tx.snapshot)
     finally:
         cursor.close()
-
-
-def _write(lake: Lake, tx: Transaction, transform: Transform, computed: Computed, run: Run) -> Run:
-    if computed.nothing:
-        return run
-    delta = computed.delta
-    if delta is None:
-        write_new(lake, tx, transform, computed.columns)
-        return replace(run, rows_written=computed.rows)
-    # The key of the staged rows was checked, against the table as it still is.
-    write.apply(tx, TableInfo("features", transform.name, computed.columns), delta, sealed=True)
-    return replace(run, rows_written=delta.inserted + delta.updated, rows_deleted=delta.deleted)
 
 
 def _compute(

@@ -83,7 +83,11 @@ def test_mixed_writes_of_one_commit_are_counted_net(keyed: Lake, seed: int) -> N
 
 
 def test_a_row_written_again_under_its_key_is_an_update(keyed: Lake) -> None:
-    assert counts(write(keyed, "DELETE FROM t WHERE id = 1; INSERT INTO t VALUES (1, 9), (7, 9)")) == (1, 1, 0)
+    assert counts(write(keyed, "DELETE FROM t WHERE id = 1; INSERT INTO t VALUES (1, 9), (7, 9)")) == (
+        1,
+        1,
+        0,
+    )
     assert counts(write(keyed, "UPDATE t SET v = v + 1; UPDATE t SET v = v + 1 WHERE id = 1")) == (0, 6, 0)
 
 
@@ -189,3 +193,28 @@ def test_a_moment_is_a_snapshot_or_a_time(keyed: Lake) -> None:
     assert snapshot_at(keyed, str(made["snapshot"])) == made["snapshot"]
     with pytest.raises(InvalidData, match="neither a snapshot nor a time"):
         snapshot_at(keyed, "champion")
+
+
+def test_a_row_inserted_and_updated_in_one_commit_is_an_insert(keyed: Lake) -> None:
+    both = "INSERT INTO t VALUES (8, 8), (9, 9); UPDATE t SET v = -1 WHERE id IN (1, 8)"
+    assert counts(write(keyed, both)) == (2, 1, 0)
+    more = "INSERT INTO t VALUES (18, 8), (19, 9); UPDATE t SET v = -2 WHERE id IN (1, 18)"
+    assert counts(write(keyed, f"{more}; DELETE FROM t WHERE id = 18")) == (1, 1, 0)
+
+
+def test_what_was_written_as_it_was_is_no_change(keyed: Lake) -> None:
+    assert counts(write(keyed, "UPDATE t SET v = v WHERE id > 1; UPDATE t SET v = 9 WHERE id = 1")) == (
+        0,
+        1,
+        0,
+    )
+    assert counts(write(keyed, "DELETE FROM t WHERE id = 1; INSERT INTO t VALUES (1, 9)")) == (0, 0, 0)
+
+
+def test_rows_that_share_an_id_of_the_engine_are_counted_one_by_one(lake: Lake) -> None:
+    run_sql(lake, "CREATE TABLE t AS SELECT 0 AS x")
+    for value in (1, 2, 3):
+        run_sql(lake, f"INSERT INTO t VALUES ({value}); UPDATE t SET x = x + 10 WHERE x = {value}")
+    ids = execute(lake.cursor(), "SELECT count(*), count(DISTINCT rowid) FROM t").fetchone()
+    assert ids == (4, 2)
+    assert counts(write(lake, "DELETE FROM t WHERE x > 11")) == (0, 0, 2)

@@ -235,7 +235,7 @@ def test_a_manual_transform_waits_for_refresh(store: Store) -> None:
     assert len(store.sql("FROM double")) == 4
     assert [row["name"] for row in store.stale().rows()] == ["double"]
     (run,) = store.refresh("double")
-    assert (run.mode, run.rows_written, run.rows_deleted) == ("full", 1, 0)
+    assert (run.mode, run.rows_written, run.rows_deleted) == ("incremental", 1, 0)
     assert [each.mode for each in store.refresh("double")] == ["noop"]
     assert store.refresh() == []
 
