@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workbench import answers
+from workbench import answers, trust
 from workbench.answers import PlanReport
 from workbench.bind import Binding, bindings, find_binding
 from workbench.bind.view import show_bindings
@@ -25,8 +25,8 @@ from workbench.lineage import Lineage, Trace, build, trace
 from workbench.names import SCHEMAS, Ref, quote_name
 from workbench.schedule import after_write
 from workbench.train import Model, registry
-from workbench.transform import Query, Transform, define_query
-from workbench.transform.create import redefine
+from workbench.transform import Query, Transform, define_query, redefine, transforms
+from workbench.transform.code import source_fingerprint
 
 
 class Keeping:
@@ -165,6 +165,22 @@ class Keeping:
     def names(self) -> Mapping[str, list[str]]:
         """Return the names of everything, by kind."""
         return answers.names(self._lake)
+
+    def unapproved(self) -> list[Transform]:
+        """List the transforms in Python whose code was not approved on this machine."""
+        known = trust.approved()
+        return [
+            each
+            for each in transforms(self._lake)
+            if each.using == "python" and source_fingerprint(each.query) not in known
+        ]
+
+    def approve(self, names: Iterable[str]) -> None:
+        """Let the Python code of these transforms run on this machine."""
+        wanted = set(names)
+        for each in self.unapproved():
+            if each.name in wanted:
+                trust.approve(source_fingerprint(each.query))
 
     # -- put away --------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import answers
 from workbench.bind import Binding, create_binding, expand_predictions, find_binding, reads_predictions
 from workbench.bind.predictors import resolve
+from workbench.bodies import read_body
 from workbench.derivation import Run
 from workbench.errors import InvalidData, NotFound, Unsupported, WorkbenchError
 from workbench.export import Artifact, export
@@ -166,7 +167,7 @@ class Store(Keeping):
     def transform(
         self,
         name: str,
-        query: str | ir.Table,
+        query: str | ir.Table | Callable[..., Any],
         *,
         on: str | None = None,
         key: str | Sequence[str],
@@ -178,29 +179,40 @@ class Store(Keeping):
 
         Parameters
         ----------
-        query : str or ibis.Table
-            What the table holds. Built-in functions in it are fitted now, and keep their state.
+        query : str, ibis.Table or function
+            What the table holds. Built-in functions in it are fitted now, and keep their state. A
+            Python function gets the rows of the table `on`, batch by batch, and returns as many.
         on : str or None
             The table it is attached to.
         key : str or sequence of str
             Columns of the result that identify a row.
         when : str
-            When it is refreshed: "manual" or "on write".
+            When it is refreshed: "manual", "on write", "every '1 hour'", "cron '0 6 * * *'",
+            "changed >= 5%", "after name", and these with and, or, COOLDOWN.
+        using : {"sql", "ibis", "python"}
+            The language of a text; a function or an expression says it by itself.
 
         Raises
         ------
         InvalidData
             If the result lacks its key, or the key is not unique.
         """
-        text = query_text(query)
-        if reads_predictions(text):
+        body = read_body(self._lake, query, using, on)
+        if reads_predictions(body.sql or body.query) and body.using != "python":
             raise Unsupported("predict() does not go into a transform.", hint="Bind the model to its table.")
         if refit_when is not None:
             raise Unsupported("REFIT WHEN is not there yet.", hint=f"Leave it out, and say: refit {name}.")
         before = self._lake.head()
-        using = "ibis" if is_expression(query) else using
         draft = Transform(
-            name, text, "", _names(key), on=on, trigger=check_trigger(when), refit_when=None, using=using
+            name,
+            body.query,
+            "",
+            _names(key),
+            on=on,
+            trigger=check_trigger(when),
+            using=body.using,
+            sql=body.sql,
+            code=body.code,
         )
         self._check_trigger(draft.name, draft.trigger, [on] if on else [])
         made = create_transform(self._lake, draft)

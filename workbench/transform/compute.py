@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from workbench import trust
 from workbench.derivation import Full, Incremental, Noop, Plan
 from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import InvalidData, NotFound, StatementError
@@ -144,7 +145,7 @@ def compute_full(
     lake: Lake, cursor: Cursor, transform: Transform, plan: Plan, watermarks: Mapping[str, int]
 ) -> Computed:
     """Compute the whole result at the snapshot that `cursor` is pinned to."""
-    columns = _stage(cursor, transform, transform.expanded)
+    columns = _stage(lake, cursor, transform, transform.expanded)
     rows = _check_key(cursor, transform, columns)
     head = lake.head(cursor)
     table = lake.tables.find(transform.output, cursor)
@@ -154,7 +155,7 @@ def compute_full(
     return Computed(columns, head, watermarks, rows, plan, delta)
 
 
-def compute_part(cursor: Cursor, transform: Transform, seen: Look) -> Computed:
+def compute_part(lake: Lake, cursor: Cursor, transform: Transform, seen: Look) -> Computed:
     """Compute the units that the changes since the watermarks touch.
 
     Raises
@@ -172,7 +173,11 @@ def compute_part(cursor: Cursor, transform: Transform, seen: Look) -> Computed:
     if steps is None or found["units"] == 0:
         return Computed(table.columns, seen.head, seen.watermarks, 0, seen.plan, None, found, nothing=True)
     _refuse_many(cursor, table, transform, division.unit, found["units"])
-    columns = _guarded(lambda: _stage(cursor, transform, steps.rows))
+    rows_query = steps.rows
+    if transform.using == "python":
+        columns = _stage(lake, cursor, transform, rows_query, table)
+    else:
+        columns = _guarded(lambda: _stage(lake, cursor, transform, rows_query))
     if columns != table.columns or table.key != transform.key:
         raise TooMuch("the columns of the result changed")
     rows = _check_key(cursor, transform, columns)
@@ -231,12 +236,41 @@ def _refuse_many(
         )
 
 
-def _stage(cursor: Cursor, transform: Transform, query: str) -> dict[str, str]:
+def _stage(
+    lake: Lake, cursor: Cursor, transform: Transform, query: str, like: TableInfo | None = None
+) -> dict[str, str]:
     """Compute rows into the staging table; return its columns."""
     try:
+        if transform.using == "python":
+            return _stage_python(lake, cursor, transform, query, like)
         return write.stage(cursor, STAGED, query)
     except NotFound as error:
         raise _name_both_ends(error, transform) from error
+
+
+def _stage_python(
+    lake: Lake, cursor: Cursor, transform: Transform, query: str, like: TableInfo | None
+) -> dict[str, str]:
+    """Send rows through the function of a transform; no rows get the columns of the table `like`."""
+    from workbench.transform.code import compile_body, source_fingerprint
+    from workbench.transform.python import BATCH_ROWS, stage_rows
+
+    trust.require(source_fingerprint(transform.query), f"The transform {transform.name!r}", lake.folder)
+    writer = lake.new_cursor()
+    try:
+        body = compile_body(transform.query)
+        columns = stage_rows(cursor, writer, STAGED, query, body, transform.key, transform.name)
+        if like is not None and _count(writer, STAGED) == 0:
+            execute(cursor, f"CREATE OR REPLACE TEMP TABLE {STAGED} AS FROM lake.{like.sql} LIMIT 0")
+            return like.columns
+        cursor.register("mlstore_made", execute(writer, f"FROM temp.{STAGED}").to_arrow_reader(BATCH_ROWS))
+        try:
+            execute(cursor, f"CREATE OR REPLACE TEMP TABLE {STAGED} AS SELECT * FROM mlstore_made")
+        finally:
+            cursor.unregister("mlstore_made")
+        return columns
+    finally:
+        writer.close()
 
 
 def _check_key(cursor: Cursor, transform: Transform, columns: Mapping[str, str]) -> int:

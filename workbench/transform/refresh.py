@@ -81,7 +81,7 @@ def _compute(
             if isinstance(seen.plan, Noop):
                 return None
             if isinstance(seen.plan, Incremental):
-                return compute_part(cursor, transform, seen)
+                return compute_part(lake, cursor, transform, seen)
             return compute_full(lake, cursor, transform, seen.plan, seen.watermarks)
     except TooMuch as why:
         plans.append(Full(str(why)))
