@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Before MLflow is imported: no test asks the network for anything.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+# What tests approve to run is not approved for whoever runs them.
+os.environ["MLSTORE_CONFIG"] = tempfile.mkdtemp(prefix="mlstore-config-")
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ import workbench
 from tests.property.generate_sql import queries
 from workbench.store import Store
 
-EXAMPLES = int(os.environ.get("MLSTORE_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("MLSTORE_EXAMPLES", "25"))
 NUMBERS = count()
 IDS = count(1000)
 
@@ -37,9 +37,10 @@ WRITES = st.lists(
         st.tuples(st.just("undo"), st.sampled_from("tu"), st.none()),
         st.tuples(st.just("column"), st.sampled_from("tuv"), st.none()),
         st.tuples(st.just("compact"), st.just(""), st.none()),
+        st.tuples(st.just("insert"), st.sampled_from("tuv"), ROWS),
         st.tuples(st.just("refresh"), st.just(""), st.none()),
     ),
-    min_size=1,
+    min_size=3,
     max_size=7,
 )
 

@@ -245,6 +245,8 @@ def _stage(
             return _stage_python(lake, cursor, transform, query, like)
         return write.stage(cursor, STAGED, query)
     except NotFound as error:
+        if transform.snapshot is None:  # It is being defined: the fault is in its text.
+            raise
         raise _name_both_ends(error, transform) from error
 
 
