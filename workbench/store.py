@@ -435,7 +435,7 @@ class Store(Keeping):
     # -- keep up to date -------------------------------------------------------------------------
 
     def refresh(self, name: str | None = None, *, full: bool = False) -> list[Run]:
-        """Bring a transform or binding, with all it is made from, up to date; without a name, all.
+        """Bring a transform or binding, with all it is made from, up to date; without a name, what is due.
 
         A model is trained again if the data it was trained on changed, but only when it is named.
 

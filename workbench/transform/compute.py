@@ -108,11 +108,20 @@ def look(lake: Lake, cursor: Cursor, transform: Transform, head: int, *, full: b
         division = division_of(lake, transform, catalog)
         division.steps(division.changes({name: watermarks[name] for name in changed}), _TOUCHED)
     except TooMuch as why:
+        _check_whole(lake, transform)
         return Look(Full(str(why)), head, watermarks)
     except Undivided as why:
         return Look(Full(f"{', '.join(changed)} changed; {why.message}"), head, watermarks)
     plan = Incremental(division.unit, f"{', '.join(changed)} changed")
     return Look(plan, head, watermarks, catalog, windows, division)
+
+
+def _check_whole(lake: Lake, transform: Transform) -> None:
+    """Find out before anything is computed whether all that the query names is still there."""
+    try:
+        lake.run(lake.cursor(), f"DESCRIBE {transform.expanded}")
+    except NotFound as error:
+        raise _name_both_ends(error, transform) from error
 
 
 def _first_obstacle(watermarks: Mapping[str, int], changed: list[str]) -> str:
