@@ -1,4 +1,4 @@
-"""Random queries over the tables `t`, `u` (keyed by id) and `v` (keyless), for hypothesis.
+"""Random queries over the tables `t` (key part, id), `u` (key id, a text) and `v` (no key), for hypothesis.
 
 Every relation has the columns a, b (INTEGER), c (DOUBLE) and d (VARCHAR), each of which can be
 NULL, so that any can stand where any other does. Values are few, so that groups and joins collide.
@@ -85,7 +85,38 @@ FROM (SELECT a, b, c, nullif(d, '') AS d FROM ({q}) AS y) AS z GROUP BY ALL
 DISTINCT = """
 SELECT DISTINCT coalesce(a, -1) AS a, coalesce(b, -1) AS b, coalesce(d, '-') AS d FROM ({q}) AS z
 """
-TOPS = [("k", GROUPED), ("k", HIDDEN), ("a,b,d", WIDE), ("a,b,d", DISTINCT)]
+BY_ROW = """
+SELECT part, id, a, c * 2 AS c, coalesce(d, '-') AS d FROM t WHERE b IN (SELECT a FROM ({q}) AS z) OR a > 1
+"""
+LOOKED_UP = """
+SELECT t.part, t.id, t.a, g.n, g.c FROM t
+LEFT JOIN (SELECT b, count(*) AS n, sum(c) AS c FROM ({q}) AS z GROUP BY b) AS g ON g.b = t.a
+"""
+RANKED = """
+SELECT id, a, rank() OVER (PARTITION BY b ORDER BY c, id) AS n FROM u SEMI JOIN ({q}) AS z ON z.a = u.b
+"""
+SPREAD = """
+SELECT id, sum(c) OVER (PARTITION BY d) AS c FROM u WHERE EXISTS (SELECT 1 FROM ({q}) AS z WHERE z.a = u.a)
+"""
+PAIRS = """
+SELECT t.part, t.id, u.id AS other, t.c FROM t JOIN u ON t.a = u.b ANTI JOIN ({q}) AS z ON z.d = u.d
+"""
+BOTH = """
+SELECT 't' AS source, id::VARCHAR AS id, part, a FROM t UNION ALL SELECT 'u', id, 0, b FROM u
+WHERE u.a NOT IN (SELECT coalesce(a, 9) FROM ({q}) AS z)
+"""
+TOPS = [
+    ("k", GROUPED),
+    ("k", HIDDEN),
+    ("a,b,d", WIDE),
+    ("a,b,d", DISTINCT),
+    ("part,id", BY_ROW),
+    ("part,id", LOOKED_UP),
+    ("id", RANKED),
+    ("id", SPREAD),
+    ("part,id,other", PAIRS),
+    ("source,id,part", BOTH),
+]
 
 
 def _within(query: str) -> str:

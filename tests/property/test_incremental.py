@@ -19,7 +19,7 @@ import workbench
 from tests.property.generate_sql import queries
 from workbench.store import Store
 
-EXAMPLES = int(os.environ.get("MLSTORE_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("MLSTORE_EXAMPLES", "12"))
 NUMBERS = count()
 IDS = count(1000)
 
@@ -33,6 +33,7 @@ WRITES = st.lists(
         st.tuples(st.just("delete"), st.sampled_from("tuv"), st.integers(0, 3)),
         st.tuples(st.just("update"), st.sampled_from("tuv"), st.tuples(st.integers(0, 3), SMALL, WORDS)),
         st.tuples(st.just("again"), st.sampled_from("tu"), st.integers(2, 4)),
+        st.tuples(st.just("merge"), st.sampled_from("tu"), st.integers(1, 3)),
         st.tuples(st.just("twice"), st.sampled_from("tuv"), st.integers(0, 3)),
         st.tuples(st.just("undo"), st.sampled_from("tu"), st.none()),
         st.tuples(st.just("column"), st.sampled_from("tuv"), st.none()),
@@ -59,27 +60,32 @@ def sql_value(value: object) -> str:
     return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)
 
 
-def values(rows: list[tuple[Any, ...]], *, keyed: bool) -> str:
-    return ", ".join(
-        "(" + ", ".join(map(sql_value, ((next(IDS), *row) if keyed else row))) + ")" for row in rows
-    )
+COLUMNS = "a INTEGER, b INTEGER, c DOUBLE, d VARCHAR"
+KEYS = {"t": ("part INTEGER, id INTEGER, ", ("part", "id")), "u": ("id VARCHAR, ", ("id",))}
+
+
+def with_key(table: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    number = next(IDS)
+    key: dict[str, tuple[Any, ...]] = {"t": (number % 2, number), "u": (f"k{number}",), "v": ()}
+    return (*key[table], *row)
 
 
 def insert(table: str, rows: list[tuple[Any, ...]]) -> str:
-    columns = "a, b, c, d" if table == "v" else "id, a, b, c, d"
-    return f"INSERT INTO {table} ({columns}) VALUES {values(rows, keyed=table != 'v')}"
+    shown = ", ".join("(" + ", ".join(map(sql_value, with_key(table, row))) + ")" for row in rows)
+    columns = ", ".join((*KEYS.get(table, ("", ()))[1], "a", "b", "c", "d"))
+    return f"INSERT INTO {table} ({columns}) VALUES {shown}"
 
 
 def start(store: Store, contents: dict[str, list[tuple[Any, ...]]]) -> None:
     """Make the three tables anew."""
     for table, rows in contents.items():
-        columns = "a INTEGER, b INTEGER, c DOUBLE, d VARCHAR"
         store.sql(f"DROP TABLE IF EXISTS {table}")
         if table == "v":
-            store.sql(f"CREATE TABLE v ({columns})")
+            store.sql(f"CREATE TABLE v ({COLUMNS})")
         else:
-            store.sql(f"CREATE OR REPLACE TABLE made (id INTEGER, {columns})")
-            store.load(table, store.table("made"), key="id")
+            columns, key = KEYS[table]
+            store.sql(f"CREATE OR REPLACE TABLE made ({columns}{COLUMNS})")
+            store.load(table, store.table("made"), key=key)
         if rows:
             store.sql(insert(table, rows))
 
@@ -95,11 +101,17 @@ def write(store: Store, step: tuple[str, str, Any], first: int, made: list[str])
         sql = f"UPDATE {table} SET a = {sql_value(what[1])}, d = {sql_value(what[2])} WHERE b = {what[0]}"
     elif verb == "again":
         # The same keys with other values, in one commit.
+        key = ", ".join(KEYS[table][1])
+        some = f"hash(id) % {what} = 0"
         sql = (
-            f"CREATE OR REPLACE TEMP TABLE kept AS SELECT id FROM {table} WHERE id % {what} = 0; "
-            f"DELETE FROM {table} WHERE id % {what} = 0; "
-            f"INSERT INTO {table} (id, a, b, c, d) SELECT id, 1, 2, 0.5, 'x' FROM kept"
+            f"CREATE OR REPLACE TEMP TABLE kept AS SELECT {key} FROM {table} WHERE {some}; "
+            f"DELETE FROM {table} WHERE {some}; "
+            f"INSERT INTO {table} ({key}, a, b, c, d) SELECT {key}, 1, 2, 0.5, 'x' FROM kept"
         )
+    elif verb == "merge":
+        rows = store.sql(f"SELECT * REPLACE (a + 1 AS a) FROM {table} WHERE hash(id) % {what} = 0")
+        store.merge(table, rows)
+        return f"-- merge into {table}"
     elif verb == "twice":
         sql = f"UPDATE {table} SET b = {what} WHERE a = 1; UPDATE {table} SET b = 1, c = 2 WHERE a = 1"
     elif verb == "column":
