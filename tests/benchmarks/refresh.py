@@ -210,13 +210,15 @@ Python {platform.python_version()}, {software}; {os.cpu_count()} cores.
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("page", type=Path, help="the page to which this part is added")
-    page = parser.parse_args().page.resolve()
+    parser.add_argument("--sizes", type=int, nargs="+", default=GROWTH, help="rows of the growing table")
+    options = parser.parse_args()
+    page = options.page.resolve()
     measured: list[Measured] = []
     growth = {}
     with tempfile.TemporaryDirectory() as folder:
         chained = chain(Path(folder) / "chain")
         print(f"chain: {chained}")
-        for rows in GROWTH:
+        for rows in options.sizes:
             with build(Path(folder) / str(rows), rows) as store:
                 growth[rows] = grown(store, rows)
                 print(f"{rows:,} rows: {growth[rows]}")
