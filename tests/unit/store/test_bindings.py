@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.errors import InvalidData, ModelError, NotFound, Unsupported
+from workbench.errors import InvalidData, ModelError, NotFound, StatementError, Unsupported
 from workbench.store import Store
 
 FUNCTIONS = """
@@ -147,7 +147,8 @@ def test_a_small_batch_gives_the_same(table: Store) -> None:
         ({"on_error": "ignore"}, NotFound, "ignore"),
         ({"mode": "later"}, NotFound, "later"),
         ({"isolate": "container"}, Unsupported, "container"),
-        ({"when": "every '1 hour'"}, Unsupported, "every"),
+        ({"when": "every '1 parsec'"}, StatementError, "parsec"),
+        ({"when": "drift(psi) > 0.2"}, Unsupported, "drift"),
         ({"column": "v"}, InvalidData, "column 'v' already"),
     ],
 )
