@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _META = "__ducklake_metadata_lake"
 _POSITIONS = "mlstore_deleted"
+_FEW = 2_000
 _VIRTUAL = ("filename", "file_row_number")
 
 
@@ -53,11 +54,13 @@ def deletions_query(cursor: Cursor, table: TableInfo, window: Window, columns: S
     touched = [each for each in known if each.data_file in before]
     if touched:
         _stage_positions(cursor, window, touched)
+        places = _few_places(cursor)
         # A join on the file's name as well would compare a text per row.
         parts += [
-            f"SELECT {quote_all(columns)} FROM {old} WHERE filename = {literal(each.data_file)} AND "
-            f"file_row_number IN (SELECT place FROM temp.{_POSITIONS} WHERE file = {literal(each.data_file)})"
-            for each in touched
+            f"SELECT {quote_all(columns)} FROM {old} WHERE filename = {literal(file)} AND "
+            f"file_row_number IN ({places.get(file) or _places_query(file)})"
+            for file in (each.data_file for each in touched)
+            if file in places or not places
         ]
     nothing = f"SELECT {quote_all(columns)} FROM lake.{table.sql} LIMIT 0"
     return " UNION ALL ".join(parts) if parts else f"SELECT * FROM ({nothing})"
@@ -121,6 +124,23 @@ def _stage_positions(cursor: Cursor, window: Window, files: list[_Deletes]) -> N
             f"ON p.mlstore_path = o.path{when}"
         )
     execute(cursor, f"CREATE OR REPLACE TEMP TABLE {quote(_POSITIONS)} AS {' UNION ALL '.join(parts)}")
+
+
+def _few_places(cursor: Cursor) -> dict[str, str]:
+    """Write out the places staged for each file, if they are few; nothing if they are many.
+
+    Values written out are compared while a file is read, before other columns are decoded.
+    """
+    rows = execute(
+        cursor,
+        f"SELECT file, string_agg(place, ', ') FROM temp.{_POSITIONS} "
+        f"WHERE (SELECT count(*) FROM temp.{_POSITIONS}) <= {_FEW} GROUP BY file",
+    ).fetchall()
+    return dict(rows)
+
+
+def _places_query(file: str) -> str:
+    return f"SELECT place FROM temp.{_POSITIONS} WHERE file = {literal(file)}"
 
 
 def _list(texts: list[str]) -> str:

@@ -6,6 +6,7 @@ one that counts, and the virtual column `snapshot_id` says in which commit a row
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -101,12 +102,22 @@ SPEC: dict[str, dict[str, str]] = {
     },
 }
 
+# The newest snapshot after a given one, and whether a definition was recorded since.
+_META = "__ducklake_metadata_lake"
+_DEFINED_SINCE = f"""
+SELECT max(snapshot_id), bool_or(regexp_matches(changes_made, '(inlined_insert|inserted_into_table):' || (
+    SELECT any_value(table_id) FROM {_META}.ducklake_table JOIN {_META}.ducklake_schema USING (schema_id)
+    WHERE schema_name = 'mlstore' AND table_name = 'definitions') || '(,|$)'))
+FROM {_META}.ducklake_snapshot_changes WHERE snapshot_id > ?
+"""
+
 
 class Records:
     """Reads and appends records; `Lake.records` is the one instance."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
+        self._kept: tuple[int, list[dict[str, Any]] | None] = (-1, None)
 
     def append(self, tx: Transaction, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append rows, as part of the commit `tx`; absent columns become NULL."""
@@ -179,8 +190,9 @@ class Records:
 
     def definitions(self, kind: str | None = None, *, cursor: Cursor | None = None) -> list[dict[str, Any]]:
         """Return the newest definition of each name that is not dropped, oldest first."""
-        newest = latest(self.rows("definitions", cursor=cursor), "name")
-        return [row for row in newest if row["status"] != "dropped" and kind in (None, row["kind"])]
+        newest = latest(self._definitions(cursor), "name")
+        wanted = [row for row in newest if row["status"] != "dropped" and kind in (None, row["kind"])]
+        return copy.deepcopy(wanted)
 
     def definition(self, name: str, *, cursor: Cursor | None = None) -> dict[str, Any] | None:
         """Return the newest definition of a name, also a dropped one; None if there never was one.
@@ -192,7 +204,25 @@ class Records:
 
     def history(self, name: str, *, cursor: Cursor | None = None) -> list[dict[str, Any]]:
         """Return all that was recorded of a definition, oldest first: versions, pauses, the drop."""
+        if cursor is None:
+            wanted = name.lower()
+            return copy.deepcopy([row for row in self._definitions(None) if row["name"].lower() == wanted])
         return self.rows("definitions", "lower(name) = lower($name)", {"name": name}, cursor=cursor)
+
+    def _definitions(self, cursor: Cursor | None) -> list[dict[str, Any]]:
+        """Return all rows of `definitions`, not to be changed; read once per commit that adds some.
+
+        A cursor of the caller's may be in a transaction, of the past or with rows of its own.
+        """
+        if cursor is not None:
+            return self.rows("definitions", cursor=cursor)
+        head, kept = self._kept
+        moved = execute(self._lake.cursor(), _DEFINED_SINCE, [head]).fetchone()
+        assert moved is not None
+        if kept is None or moved[1]:
+            kept = self.rows("definitions")
+        self._kept = (max(head, moved[0] or 0), kept)
+        return kept
 
     def spelling(self, name: str, *, cursor: Cursor | None = None) -> str:
         """Return a name as it was first written; a name that was never defined comes back as it is.
