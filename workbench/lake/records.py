@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.derivation import Run
 from workbench.engines.duckdb import Cursor, execute
+from workbench.errors import Conflict
 from workbench.names import quote, quote_all
 
 if TYPE_CHECKING:
@@ -102,14 +103,7 @@ SPEC: dict[str, dict[str, str]] = {
     },
 }
 
-# The newest snapshot after a given one, and whether a definition was recorded since.
 _META = "__ducklake_metadata_lake"
-_DEFINED_SINCE = f"""
-SELECT max(snapshot_id), bool_or(regexp_matches(changes_made, '(inlined_insert|inserted_into_table):' || (
-    SELECT any_value(table_id) FROM {_META}.ducklake_table JOIN {_META}.ducklake_schema USING (schema_id)
-    WHERE schema_name = 'mlstore' AND table_name = 'definitions') || '(,|$)'))
-FROM {_META}.ducklake_snapshot_changes WHERE snapshot_id > ?
-"""
 
 
 class Records:
@@ -118,6 +112,7 @@ class Records:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._kept: tuple[int, list[dict[str, Any]] | None] = (-1, None)
+        self._definitions_id: int | None = None
 
     def append(self, tx: Transaction, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append rows, as part of the commit `tx`; absent columns become NULL."""
@@ -217,12 +212,41 @@ class Records:
         if cursor is not None:
             return self.rows("definitions", cursor=cursor)
         head, kept = self._kept
-        moved = execute(self._lake.cursor(), _DEFINED_SINCE, [head]).fetchone()
-        assert moved is not None
-        if kept is None or moved[1]:
+        newest, defined = self._since(self._lake.cursor(), head)
+        if kept is None or defined:
             kept = self.rows("definitions")
-        self._kept = (max(head, moved[0] or 0), kept)
+        self._kept = (newest, kept)
         return kept
+
+    def definition_before(self, tx: Transaction, name: str) -> dict[str, Any] | None:
+        """Return the newest definition of a name as others left it before the commit `tx`."""
+        head, kept = self._kept
+        if kept is None or self._since(tx.cursor, head)[1]:
+            return self.definition(name, cursor=tx.cursor)
+        rows = [row for row in kept if row["name"].lower() == name.lower()]
+        return copy.deepcopy(rows[-1]) if rows else None
+
+    def _since(self, cursor: Cursor, snapshot: int) -> tuple[int, bool]:
+        """Return the newest snapshot from one on, and whether a definition was recorded after it."""
+        if self._definitions_id is None:
+            row = execute(
+                cursor,
+                f"SELECT t.table_id FROM {_META}.ducklake_table AS t JOIN {_META}.ducklake_schema AS s "
+                "USING (schema_id) WHERE s.schema_name = 'mlstore' AND t.table_name = 'definitions'",
+            ).fetchone()
+            assert row is not None
+            self._definitions_id = row[0]
+        row = execute(
+            cursor,
+            "SELECT max(snapshot_id), bool_or(regexp_matches(changes_made, $entry)) "
+            f"FROM {_META}.ducklake_snapshot_changes WHERE snapshot_id > $snapshot",
+            {
+                "entry": f"(inlined_insert|inserted_into_table):{self._definitions_id}(,|$)",
+                "snapshot": snapshot,
+            },
+        ).fetchone()
+        assert row is not None
+        return max(snapshot, row[0] or 0), bool(row[1])
 
     def spelling(self, name: str, *, cursor: Cursor | None = None) -> str:
         """Return a name as it was first written; a name that was never defined comes back as it is.
@@ -272,35 +296,54 @@ class Records:
         return {row["input"]: row["snapshot"] for row in rows}
 
     def set_watermarks(
-        self, tx: Transaction, derivation: str, snapshots: Mapping[str, int]
-    ) -> dict[str, int]:
-        """Move the watermarks of a derivation, as part of the commit `tx`; return what they were.
+        self,
+        tx: Transaction,
+        derivation: str,
+        snapshots: Mapping[str, int],
+        before: Mapping[str, int] | None = None,
+    ) -> None:
+        """Move the watermarks of a derivation, as part of the commit `tx`.
 
         They are updated rows, not appended ones, so that two writers at once collide.
+
+        Raises
+        ------
+        Conflict
+            If they are not where they were `before`, since somebody moved them meanwhile.
         """
-        present = self.watermarks(derivation, cursor=tx.cursor)
-        for gone in present.keys() - snapshots.keys():
+        if before is None or before.keys() != snapshots.keys():
+            present = self.watermarks(derivation, cursor=tx.cursor)
+            if before is not None and present != before:
+                raise _moved_meanwhile(derivation)
+            before = present
+        for gone in before.keys() - snapshots.keys():
             execute(
                 tx.cursor,
                 "DELETE FROM lake.mlstore.watermarks WHERE derivation = ? AND input = ?",
                 [derivation, gone],
             )
-        known = {name: snapshot for name, snapshot in snapshots.items() if name in present}
+        known = [(name, snapshot, before[name]) for name, snapshot in snapshots.items() if name in before]
         if known:
-            places = ", ".join("(?, ?)" for _ in known)
-            execute(
+            places = ", ".join("(?, ?, ?)" for _ in known)
+            row = execute(
                 tx.cursor,
                 "UPDATE lake.mlstore.watermarks AS w SET snapshot = v.snapshot "
-                f"FROM (VALUES {places}) AS v(input, snapshot) WHERE w.derivation = ? AND w.input = v.input",
-                [*(part for pair in known.items() for part in pair), derivation],
-            )
-        fresh = [name for name in snapshots if name not in present]
+                f"FROM (VALUES {places}) AS v(input, snapshot, before) "
+                "WHERE w.derivation = ? AND w.input = v.input AND w.snapshot = v.before",
+                [*(part for each in known for part in each), derivation],
+            ).fetchone()
+            if row is None or row[0] != len(known):
+                raise _moved_meanwhile(derivation)
+        fresh = [name for name in snapshots if name not in before]
         self.append(
             tx,
             "watermarks",
             [{"derivation": derivation, "input": name, "snapshot": snapshots[name]} for name in fresh],
         )
-        return present
+
+
+def _moved_meanwhile(derivation: str) -> Conflict:
+    return Conflict(f"{derivation!r} was refreshed by somebody else meanwhile.", hint="Run it again.")
 
 
 def create_statements() -> list[str]:

@@ -291,14 +291,12 @@ def finish(
     Raises
     ------
     Conflict
-        If a refresh that finished meanwhile has moved them already.
+        If a refresh that finished meanwhile has moved them already; `Lake.retry` starts over.
     """
     run = replace(run, seconds=time.perf_counter() - clock)
     lake.records.append_run(tx, run, started)
-    moved = lake.records.set_watermarks(tx, transform.name, dict.fromkeys(transform.inputs, computed.head))
-    if moved != computed.watermarks:
-        # `Lake.retry` starts over.
-        raise Conflict(f"{transform.name!r} was refreshed by somebody else meanwhile.", hint="Run it again.")
+    read = dict.fromkeys(transform.inputs, computed.head)
+    lake.records.set_watermarks(tx, transform.name, read, computed.watermarks)
     return run
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from workbench.transform.steps.step import State, check_count, option
+from workbench.transform.steps.step import State, Step, option
 
 PARTS = ("year", "month", "day", "dow", "doy", "hour", "minute")
 
@@ -27,8 +25,7 @@ def _in_utc(column: str) -> str:
     return f"make_timestamp(epoch_us({column}))"
 
 
-@dataclass(frozen=True, slots=True)
-class DateParts:
+class DateParts(Step):
     """`date_parts(ts)`: STRUCT(year, month, day, dow, doy, hour, minute) of SMALLINT.
 
     `dow` counts from 0 (Sunday) to 6, `doy` from 1 to 366. A TIMESTAMPTZ is taken in UTC, whatever
@@ -41,17 +38,8 @@ class DateParts:
     "CASE WHEN make_timestamp(epoch_us(ts)) IS NULL THEN NULL ELSE {'"
     """
 
-    name: str = "date_parts"
-    signature: str = "date_parts(ts)"
-    data: int = 1
-
-    def check(self, arguments: tuple[str, ...]) -> None:
-        """Raise StatementError unless there is one argument."""
-        check_count(self, arguments, 1)
-
-    def statistics(self, arguments: tuple[str, ...]) -> dict[str, str]:
-        """Return nothing: there is nothing to fit."""
-        return {}
+    name = "date_parts"
+    signature = "date_parts(ts)"
 
     def apply(self, arguments: tuple[str, ...], state: State) -> str:
         """Return the struct."""
@@ -59,13 +47,8 @@ class DateParts:
         fields = ", ".join(f"'{part}': CAST(date_part('{part}', {time}) AS SMALLINT)" for part in PARTS)
         return f"CASE WHEN {time} IS NULL THEN NULL ELSE {{{fields}}} END"
 
-    def describe(self, state: State) -> str:
-        """Say nothing: nothing was fitted."""
-        return ""
 
-
-@dataclass(frozen=True, slots=True)
-class Cyclical:
+class Cyclical(Step):
     """`cyclical(ts, 'hour'|'dow'|'month'|'doy'|'minute')`: STRUCT(sin DOUBLE, cos DOUBLE).
 
     The place of `ts` on a circle, on which the end of a cycle is next to its beginning: the hour of
@@ -82,18 +65,14 @@ class Cyclical:
     Did you mean 'hour'?
     """
 
-    name: str = "cyclical"
-    signature: str = "cyclical(ts, 'hour'|'dow'|'month'|'doy'|'minute')"
-    data: int = 1
+    name = "cyclical"
+    signature = "cyclical(ts, 'hour'|'dow'|'month'|'doy'|'minute')"
+    least = most = 2
 
     def check(self, arguments: tuple[str, ...]) -> None:
         """Raise StatementError unless there is a column and a known cycle."""
-        check_count(self, arguments, 2)
+        super().check(arguments)
         option(self, arguments[1], tuple(CYCLES))
-
-    def statistics(self, arguments: tuple[str, ...]) -> dict[str, str]:
-        """Return nothing: there is nothing to fit."""
-        return {}
 
     def apply(self, arguments: tuple[str, ...], state: State) -> str:
         """Return the struct of sine and cosine."""
@@ -101,7 +80,3 @@ class Cyclical:
         time = _in_utc(arguments[0])
         angle = f"2e0 * pi() * {position.format(time)} / {length}"
         return f"CASE WHEN {time} IS NULL THEN NULL ELSE {{'sin': sin({angle}), 'cos': cos({angle})}} END"
-
-    def describe(self, state: State) -> str:
-        """Say nothing: nothing was fitted."""
-        return ""

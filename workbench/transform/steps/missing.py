@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from workbench.names import literal
-from workbench.transform.steps.step import State, check_count, finite, is_nan, number, option, short
+from workbench.transform.steps.step import (
+    State,
+    Step,
+    check_count,
+    double,
+    finite,
+    is_nan,
+    number,
+    option,
+    short,
+)
 
 STRATEGIES = ("mean", "median", "mode", "constant")
 
 
-@dataclass(frozen=True, slots=True)
-class Impute:
+class Impute(Step):
     """`impute(x, 'mean'|'median'|'mode'|'constant'[, value])`: fill in missing values.
 
     Missing are NULL and, in columns of floats, NaN; as in scikit-learn's SimpleImputer.
@@ -29,38 +36,41 @@ class Impute:
     'CASE WHEN x IS NULL OR isnan(CAST(x AS DOUBLE)) THEN 2.5e0 ELSE CAST(x AS DOUBLE) END'
     """
 
-    name: str = "impute"
-    signature: str = "impute(x, 'mean'|'median'|'mode'|'constant'[, value])"
-    data: int = 1
+    name = "impute"
+    signature = "impute(x, 'mean'|'median'|'mode'|'constant'[, value])"
+    least, most = 2, 3
 
     def check(self, arguments: tuple[str, ...]) -> None:
         """Raise StatementError unless the strategy exists and has the arguments it needs."""
-        check_count(self, arguments, 2, 3)
+        super().check(arguments)
         strategy = option(self, arguments[1], STRATEGIES)
         check_count(self, arguments, 3 if strategy == "constant" else 2)
 
     def statistics(self, arguments: tuple[str, ...]) -> dict[str, str]:
-        """Return the aggregate of the value to fill in; for the mode also its type."""
+        """Return the aggregate of the value to fill in, where it is one; for the mode the type."""
         column, strategy = arguments[0], option(self, arguments[1], STRATEGIES)
-        if strategy == "mean":
-            return {"value": finite("favg", column)}
-        if strategy == "median":
-            return {"value": finite("median", column)}
-        if strategy == "constant":
-            return {}
-        # histogram is in the order of the values, so the first of the largest is the smallest.
-        counts = f"histogram({column}) FILTER (WHERE NOT {is_nan(column)})"
-        first = f"list_position(map_values({counts}), list_max(map_values({counts})))"
-        return {
-            "value": f"CAST(map_keys({counts})[{first}] AS VARCHAR)",
-            "type": f"any_value(typeof({column}))",
+        aggregates = {
+            "mean": {"value": finite("favg", column)},
+            "median": {"value": finite("median", column)},
+            "mode": {"type": f"any_value(typeof({column}))"},
         }
+        return aggregates.get(strategy, {})
+
+    def ranking(self, arguments: tuple[str, ...]) -> str:
+        """Return the query for the mode, as text."""
+        column = arguments[0]
+        if option(self, arguments[1], STRATEGIES) != "mode":
+            return ""
+        return (
+            f"SELECT CAST(first(v ORDER BY n DESC, v) AS VARCHAR) AS value FROM (SELECT {column} AS v, "
+            f"count(*) AS n FROM {{rows}} WHERE {column} IS NOT NULL AND NOT {is_nan(column)} GROUP BY ALL)"
+        )
 
     def apply(self, arguments: tuple[str, ...], state: State) -> str:
         """Return the column with its missing values filled in."""
         column, strategy = arguments[0], option(self, arguments[1], STRATEGIES)
         if strategy in ("mean", "median"):
-            column = f"CAST({column} AS DOUBLE)"
+            column = double(column)
             value = state["value"]
             if not isinstance(value, float):
                 return column
@@ -78,3 +88,22 @@ class Impute:
     def describe(self, state: State) -> str:
         """Say the value that is filled in."""
         return f"missing becomes {short(state['value'])}" if state else ""
+
+
+class IsMissing(Step):
+    """`is_missing(x)`: whether a value is NULL or, in columns of floats, NaN; a BOOLEAN.
+
+    Beside `impute` it keeps what filling in takes away. It fits nothing.
+
+    Examples
+    --------
+    >>> IsMissing().apply(("x",), {})[:13]
+    '(x IS NULL OR'
+    """
+
+    name = "is_missing"
+    signature = "is_missing(x)"
+
+    def apply(self, arguments: tuple[str, ...], state: State) -> str:
+        """Return the condition."""
+        return f"({arguments[0]} IS NULL OR {is_nan(arguments[0])})"

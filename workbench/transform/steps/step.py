@@ -6,9 +6,10 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Protocol
+from typing import ClassVar
 
 from workbench.errors import StatementError
+from workbench.names import literal
 
 Scalar = float | str | None
 Value = Scalar | tuple[Scalar, ...]
@@ -16,8 +17,12 @@ State = Mapping[str, Value]
 """Statistics by name: a number, a text, a list of them, or None where there was nothing to fit on."""
 
 
-class Step(Protocol):
+class Step:
     """A function whose call becomes a plain SQL expression once its statistics are known.
+
+    A step that needs nothing but an expression overrides `apply` alone. What is fitted is either
+    an aggregate over the rows (`statistics`) or a query over them (`ranking`): aggregates of all
+    calls share one pass, each ranking is a pass that reads its own columns only.
 
     Attributes
     ----------
@@ -27,41 +32,45 @@ class Step(Protocol):
         How it is called, for messages and help.
     data : int
         How many leading arguments are columns; the others are options, constants in the text.
+    least, most : int
+        How many arguments it takes.
     """
 
-    @property
-    def name(self) -> str:
-        """The function's name in SQL."""
-        ...
-
-    @property
-    def signature(self) -> str:
-        """How it is called."""
-        ...
-
-    @property
-    def data(self) -> int:
-        """How many leading arguments are columns."""
-        ...
+    name: ClassVar[str]
+    signature: ClassVar[str]
+    data: ClassVar[int] = 1
+    least: ClassVar[int] = 1
+    most: ClassVar[int] = 1
 
     def check(self, arguments: tuple[str, ...]) -> None:
         """Raise StatementError unless the step can be called with `arguments` (SQL texts)."""
-        ...
+        check_count(self, arguments, self.least, self.most)
+
+    def complete(self, arguments: tuple[str, ...], key: Sequence[str]) -> tuple[str, ...]:
+        """Return the arguments with those left out that depend on the `key` of the whole query."""
+        return arguments
 
     def statistics(self, arguments: tuple[str, ...]) -> dict[str, str]:
         """Return the statistics to fit: name → SQL aggregate over the columns in `arguments`.
 
         Empty for a step that needs none, or not with these options.
         """
-        ...
+        return {}
+
+    def ranking(self, arguments: tuple[str, ...]) -> str:
+        """Return a query of one row over the relation `{rows}`, whose columns are statistics.
+
+        Empty for a step that needs none.
+        """
+        return ""
 
     def apply(self, arguments: tuple[str, ...], state: State) -> str:
         """Return the SQL expression that computes the step on `arguments`."""
-        ...
+        raise NotImplementedError
 
     def describe(self, state: State) -> str:
         """Say in a few words what was fitted; empty where nothing was."""
-        ...
+        return ""
 
 
 def check_count(step: Step, arguments: Sequence[str], least: int, most: int | None = None) -> None:
@@ -103,6 +112,20 @@ def positive(step: Step, argument: str, noun: str) -> int:
     return int(argument)
 
 
+def real(step: Step, argument: str, noun: str) -> float:
+    """Read an option that is a number."""
+    try:
+        value = float(argument)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise StatementError(
+            f"The {noun} of {step.name} must be a number, not {argument.strip()}.",
+            hint=f"Call it as {step.signature}.",
+        )
+    return value
+
+
 def number(value: float) -> str:
     """Write a float as an SQL constant of type DOUBLE that reads back as the same float.
 
@@ -120,6 +143,11 @@ def number(value: float) -> str:
     return f"({text})" if text.startswith("-") else text
 
 
+def double(column: str) -> str:
+    """Return SQL for a column as DOUBLE."""
+    return f"CAST({column} AS DOUBLE)"
+
+
 def is_nan(column: str) -> str:
     """Return SQL that is true for NaN, on a column of any type; DuckDB folds it away on others."""
     return f"(typeof({column}) IN ('DOUBLE', 'FLOAT') AND isnan(TRY_CAST({column} AS DOUBLE)))"
@@ -127,7 +155,39 @@ def is_nan(column: str) -> str:
 
 def finite(aggregate: str, column: str) -> str:
     """Return SQL that computes `aggregate` over the values that are neither NULL, NaN nor infinite."""
-    return f"{aggregate}(CAST({column} AS DOUBLE)) FILTER (WHERE isfinite(CAST({column} AS DOUBLE)))"
+    return f"{aggregate}({double(column)}) FILTER (WHERE isfinite({double(column)}))"
+
+
+def nothing(column: str) -> str:
+    """Return SQL for a NULL of type DOUBLE that names the column, so that an aggregate stays one."""
+    return f"({double(column)} - CAST(NULL AS DOUBLE))"
+
+
+def numbers(value: Value) -> tuple[float, ...]:
+    """Return a statistic that is a list of numbers; nothing where there was nothing to fit on."""
+    each = value if isinstance(value, tuple) else ()
+    return tuple(one for one in each if isinstance(one, float))
+
+
+def texts(value: Value) -> tuple[str, ...]:
+    """Return a statistic that is a list of texts; nothing where there was nothing to fit on."""
+    each = value if isinstance(value, tuple) else ()
+    return tuple(str(one) for one in each if one is not None)
+
+
+def place_of(column: str, categories: Sequence[str]) -> str:
+    """Return SQL for the place of a value, counted from 0, among texts; NULL where it is none of them.
+
+    A cast to ENUM looks the value up in a hash table, where CASE and list_position would compare it
+    with one after the other.
+    """
+    listed = ", ".join(literal(each) for each in categories)
+    return f"CAST(enum_code(TRY_CAST(CAST({column} AS VARCHAR) AS ENUM ({listed}))) AS INTEGER)"
+
+
+def looked_up(place: str, values: Sequence[float]) -> str:
+    """Return SQL for the number at a place counted from 0; NULL where the place is."""
+    return f"([{', '.join(number(each) for each in values)}])[{place} + 1]"
 
 
 def short(value: Value) -> str:
