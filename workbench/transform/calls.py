@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -55,7 +56,7 @@ class Call:
     @property
     def needs_fit(self) -> bool:
         """Whether it has statistics."""
-        return bool(self.step.statistics(self.arguments))
+        return bool(self.step.statistics(self.arguments) or self.step.ranking(self.arguments))
 
 
 class Body:
@@ -76,7 +77,8 @@ class Body:
         self.sql = sql
         spans = find_calls(sql, STEPS)
         for span in spans:
-            _check(sql, span)
+            with _placed(sql, span):
+                STEPS[span.name].check(span.arguments)
         # Each call gets a name of its own, by which its node is found in the tree.
         tags = [(span.start, span.start + len(span.name), f"{_TAG}{n}") for n, span in enumerate(spans)]
         trees = parse(replace_spans(sql, tags))
@@ -126,22 +128,42 @@ class Body:
         """Return the level of the widest rows: the same call twice in a SELECT means the same thing."""
         return min(call.level for call in self._by_key[key])
 
-    def statistics_query(
-        self, keys: list[str], states: Mapping[str, State]
-    ) -> tuple[str, list[tuple[str, str]]]:
-        """Write the query for the statistics of calls that are fitted over the same rows.
+    def relation(self, keys: list[str], states: Mapping[str, State]) -> str:
+        """Write the query for the arguments of calls that are fitted over the same rows."""
+        return render(self._relation(keys, states))
 
-        Returns the query, of one row, and for each of its columns the call's key and the statistic.
-        """
+    def reads_plainly(self, keys: list[str]) -> bool:
+        """Whether the rows of calls are those of one table, so that reading them twice is cheap."""
+        scope = self.by_key(keys[0]).scope
+        assert scope is not None
+        return (
+            isinstance(scope.args["from_"].this if scope.args.get("from_") else None, exp.Table)
+            and not any(scope.args.get(clause) for clause in ("joins", "group", "having", "qualify"))
+            and not any(any(each.find_all(exp.Window)) for key in keys for each in self._nodes(key))
+        )
+
+    def _nodes(self, key: str) -> list[exp.Expr]:
+        return list(self.by_key(key).node.expressions)
+
+    def aggregates(self, keys: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
+        """Write the aggregates over `relation`, and say for each the call's key and the statistic."""
         names, columns = [], []
-        for key, given in zip(keys, self._columns(keys), strict=True):
-            call = self.by_key(key)
-            arguments = (*given, *call.arguments[call.step.data :])
-            for statistic, aggregate in call.step.statistics(arguments).items():
+        for key, arguments in self._given(keys):
+            for statistic, aggregate in self.by_key(key).step.statistics(arguments).items():
                 names.append((key, statistic))
                 columns.append(aggregate)
-        relation = render(self._relation(keys, states))
-        return f"SELECT {', '.join(columns)} FROM ({relation}) AS mlstore_rows", names
+        return columns, names
+
+    def rankings(self, keys: list[str]) -> dict[str, str]:
+        """Write the queries of one row over `{rows}`, whose columns are statistics, by the call's key."""
+        found = {key: self.by_key(key).step.ranking(arguments) for key, arguments in self._given(keys)}
+        return {key: query for key, query in found.items() if query}
+
+    def _given(self, keys: list[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Pair the calls with their arguments as columns of `relation`."""
+        for key, given in zip(keys, self._columns(keys), strict=True):
+            call = self.by_key(key)
+            yield key, (*given[: len(call.arguments)], *call.arguments[call.step.data :])
 
     def _columns(self, keys: list[str]) -> list[list[str]]:
         """Name the columns of the relation that hold the arguments of each call."""
@@ -184,6 +206,29 @@ def _tagged(tree: exp.Expr) -> Iterator[exp.Anonymous]:
     return (node for node in tree.find_all(exp.Anonymous) if node.name.startswith(_TAG))
 
 
+def complete(sql: str, key: Sequence[str]) -> str:
+    """Write out the arguments of built-in functions that depend on the key of the whole query.
+
+    Raises
+    ------
+    StatementError
+        If a function is called wrongly, or needs a key and there is none.
+
+    Examples
+    --------
+    >>> complete("select target_encode(city, price) from t", ["id"])
+    'select target_encode(city, price, id) from t'
+    """
+    spans = []
+    for call in find_calls(sql, STEPS):
+        with _placed(sql, call):
+            STEPS[call.name].check(call.arguments)
+            arguments = STEPS[call.name].complete(call.arguments, key)
+        if arguments != call.arguments:
+            spans.append((call.start, call.end, f"{call.name}({', '.join(arguments)})"))
+    return replace_spans(sql, spans) if spans else sql
+
+
 # -- reading a call --------------------------------------------------------------------------------
 
 
@@ -204,7 +249,8 @@ def _read(
     if not any(each is scope for each in seen):
         seen.append(scope)
     ordinal = next(n for n, each in enumerate(seen, start=1) if each is scope)
-    level = _level(sql, span, node, scope) if step.statistics(span.arguments) else _OUTPUT
+    fits = step.statistics(span.arguments) or step.ranking(span.arguments)
+    level = _level(sql, span, node, scope) if fits else _OUTPUT
     key = key if ordinal == 1 else f"{key}#{ordinal}"
     return Call(key, sql[span.start : span.end], step, span, node, scope, level)
 
@@ -231,9 +277,11 @@ def canonical_call(text: str) -> str:
     return "".join(words)
 
 
-def _check(sql: str, span: FunctionCall) -> None:
+@contextmanager
+def _placed(sql: str, span: FunctionCall) -> Iterator[None]:
+    """Give errors the place of a call."""
     try:
-        STEPS[span.name].check(span.arguments)
+        yield
     except StatementError as error:
         line, column = _place(sql, span)
         raise StatementError(

@@ -173,7 +173,7 @@ def _fitted(
     if draft.states is not None:
         kept = ("step", "call", "statistic", "position", "number", "text", "snapshot")
         return wanted.expanded, [{name: row[name] for name in kept} for row in draft.states]
-    fitted: Fitted = fit(cursor, wanted.body)
+    fitted: Fitted = fit(cursor, wanted.body, wanted.key)
     return fitted.sql, fitted.to_rows()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -73,27 +73,6 @@ class Fitted:
             for cell in _cells(value)
         ]
 
-    @classmethod
-    def from_rows(cls, sql: str, rows: Iterable[Mapping[str, Any]]) -> Fitted:
-        """Make it again from the query and the rows that `to_rows` gave.
-
-        Raises
-        ------
-        InvalidData
-            If the rows lack a call of the query.
-        """
-        found: dict[str, dict[str, Value]] = {}
-        ordered = sorted(rows, key=lambda row: -1 if row["position"] is None else row["position"])
-        for row in ordered:
-            state = found.setdefault(row["call"], {})
-            value: float | str | None = row["number"] if row["number"] is not None else row["text"]
-            if row["position"] is None:
-                state[row["statistic"]] = value
-            else:
-                known = state.get(row["statistic"], ())
-                state[row["statistic"]] = (*known, value) if isinstance(known, tuple) else (value,)
-        return _with_states(sql, found)
-
 
 def _cells(value: Value) -> list[dict[str, Any]]:
     if isinstance(value, tuple):
@@ -106,14 +85,15 @@ def _cell(value: float | str | None) -> dict[str, Any]:
     return {"number": None if is_text else value, "text": value if is_text else None}
 
 
-def fit(cursor: Cursor, sql: str) -> Fitted:
+def fit(cursor: Cursor, sql: str, key: Sequence[str] = ()) -> Fitted:
     """Fit the built-in functions in a query, and write them out as plain SQL.
 
     A function is fitted over the rows its SELECT reads: the same FROM, WHERE, GROUP BY, HAVING and
     QUALIFY, without LIMIT. Inside an aggregate, or in WHERE, these are the rows before grouping,
     or before the filter; the same call twice in one SELECT means the same thing, so the widest rows
-    count. All that can be fitted on one SELECT at once is one pass over it. Nested calls, and
-    those over a subquery or CTE with calls in it, are fitted from the inside out.
+    count. All aggregates of one SELECT are one pass over it; each call that ranks values is a pass
+    over its own columns. Nested calls, and those over a subquery or CTE with calls in it, are fitted
+    from the inside out.
 
     Parameters
     ----------
@@ -121,6 +101,8 @@ def fit(cursor: Cursor, sql: str) -> Fitted:
         Reads the tables; what it is pinned to is what is fitted on.
     sql : str
         One or more statements. Without built-in functions in it the text is not even parsed.
+    key : sequence of str
+        The columns that tell the rows of the result apart, for functions that need some.
 
     Raises
     ------
@@ -134,9 +116,9 @@ def fit(cursor: Cursor, sql: str) -> Fitted:
     """
     if not find_calls(sql, STEPS):
         return Fitted((), sql)
-    from workbench.transform.calls import Body
+    from workbench.transform.calls import Body, complete
 
-    body = Body(sql)
+    body = Body(complete(sql, key))
     states: dict[str, State] = {}
     pending = list(dict.fromkeys(call.key for call in body.calls if call.needs_fit))
     while pending:
@@ -144,6 +126,20 @@ def fit(cursor: Cursor, sql: str) -> Fitted:
         states.update(fitted)
         pending = [key for key in pending if key not in fitted]
     return _finish(body, states)
+
+
+def read_states(rows: Iterable[Mapping[str, Any]]) -> dict[str, State]:
+    """Read the states of calls, by the call, from the rows that `Fitted.to_rows` gave."""
+    found: dict[str, dict[str, Value]] = {}
+    for row in sorted(rows, key=lambda row: -1 if row["position"] is None else row["position"]):
+        state = found.setdefault(row["call"], {})
+        value: float | str | None = row["number"] if row["number"] is not None else row["text"]
+        if row["position"] is None:
+            state[row["statistic"]] = value
+        else:
+            known = state.get(row["statistic"], ())
+            state[row["statistic"]] = (*known, value) if isinstance(known, tuple) else (value,)
+    return {**found}
 
 
 def expand(sql: str, states: Mapping[str, State]) -> str:
@@ -166,19 +162,15 @@ def expand(sql: str, states: Mapping[str, State]) -> str:
     >>> expand("select  f(x), impute(x, 'constant', 0) as y from t", {})[:33]
     'select  f(x), CASE WHEN x IS NULL'
     """
-    return _with_states(sql, states).sql if find_calls(sql, STEPS) else sql
-
-
-def _with_states(sql: str, states: Mapping[str, State]) -> Fitted:
     if not find_calls(sql, STEPS):
-        return Fitted((), sql)
+        return sql
     from workbench.transform.calls import Body
 
     body = Body(sql)
     for call in body.calls:
         if call.needs_fit and call.key not in states:
             raise InvalidData(f"{call.text} has not been fitted.", hint="Refit what uses it.")
-    return _finish(body, states)
+    return body.expanded(states)
 
 
 def _finish(body: Body, states: Mapping[str, State]) -> Fitted:
@@ -217,24 +209,42 @@ def _fit_round(
     )
 
 
+_ROWS = "mlstore_fitting"
+
+
 def _run(cursor: Cursor, body: Body, keys: list[str], states: Mapping[str, State]) -> dict[str, State]:
-    query, names = body.statistics_query(keys, states)
+    relation = body.relation(keys, states)
+    columns, names = body.aggregates(keys)
+    rankings = body.rankings(keys)
+    fitted: dict[str, dict[str, Value]] = {key: {} for key in keys}
     try:
-        row = execute(cursor, query).fetchone()
+        rows = f"({relation}) AS mlstore_rows"
+        if len(rankings) + bool(columns) > 1 and not body.reads_plainly(keys):
+            execute(cursor, f"CREATE OR REPLACE TEMP TABLE {_ROWS} AS {relation}")
+            rows = f"temp.{_ROWS}"
+        if columns:
+            row = execute(cursor, f"SELECT {', '.join(columns)} FROM {rows}").fetchone()
+            assert row is not None
+            for (key, statistic), value in zip(names, row, strict=True):
+                fitted[key][statistic] = _plain(value)
+        for key, query in rankings.items():
+            found = execute(cursor, query.replace("{rows}", rows))
+            statistics = [each[0] for each in found.description]
+            fitted[key] |= zip(statistics, (_plain(value) for value in found.fetchone() or ()), strict=True)
     except (StatementError, NotFound, InvalidData) as error:
         # The engine points at a place in our query, which the user has never seen.
         message = re.split(r"\n+LINE | when casting from source column ", error.message)[0].strip()
         hint = "" if isinstance(error, NotFound) and not error.nearest else error.hint
         calls = ", ".join(body.by_key(key).text for key in keys)
         raise type(error)(f"{calls} cannot be fitted: {message}", hint=hint) from error
-    assert row is not None
-    fitted: dict[str, dict[str, Value]] = {key: {} for key in keys}
-    for (key, statistic), value in zip(names, row, strict=True):
-        fitted[key][statistic] = _plain(value)
     return {**fitted}
 
 
 def _plain(value: object) -> Value:
     if isinstance(value, list | tuple):
-        return tuple(None if each is None else str(each) for each in value)
+        return tuple(_scalar(each) for each in value)
+    return _scalar(value)
+
+
+def _scalar(value: object) -> float | str | None:
     return float(value) if isinstance(value, int | float) else None if value is None else str(value)

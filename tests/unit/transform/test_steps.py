@@ -14,9 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.errors import StatementError
 from workbench.transform.fitting import fit
-from workbench.transform.steps import STEPS
 from workbench.transform.steps.step import number
 
 NAN, INF = math.nan, math.inf
@@ -284,54 +282,6 @@ def test_the_end_of_a_cycle_is_next_to_its_beginning() -> None:
         math.dist(one.values(), other.values()) for one, other in zip(day, [*day[1:], day[0]], strict=True)
     ]
     assert steps == pytest.approx([steps[0]] * 24)
-
-
-# -- the contract ----------------------------------------------------------------------------------
-
-WRONG = {
-    "standardize": ["", "x, y"],
-    "impute": ["x", "x, 'men'", "x, mean", "x, 'constant'", "x, 'mean', 3", "x, 'mode', 1, 2"],
-    "one_hot": ["", "x, 0", "x, -1", "x, 'all'", "x, 1, 2"],
-    "date_parts": ["", "x, 'hour'"],
-    "cyclical": ["x", "x, 'hours'", "x, hour"],
-}
-RIGHT = {
-    "standardize": ("x",),
-    "impute": ("x", "'MEAN'"),
-    "one_hot": ("x", "5"),
-    "date_parts": ("x",),
-    "cyclical": ("x", " 'Hour' "),
-}
-
-
-def test_every_step_is_tested_here() -> None:
-    assert set(WRONG) == set(RIGHT) == set(STEPS)
-    assert all(name == step.name and step.signature.startswith(f"{name}(") for name, step in STEPS.items())
-
-
-@pytest.mark.parametrize(
-    ("name", "arguments"), [(name, text) for name, texts in WRONG.items() for text in texts]
-)
-def test_wrong_arguments_are_refused_with_their_place(name: str, arguments: str) -> None:
-    with pytest.raises(StatementError) as error:
-        fit(duckdb.connect(), f"select 1,\n  {name}({arguments}) from t")
-    assert (error.value.line, error.value.column) == (2, 3)
-    assert name in error.value.message
-    assert error.value.hint
-
-
-def test_an_unknown_option_is_met_with_the_nearest() -> None:
-    with pytest.raises(StatementError, match="Did you mean 'median'"):
-        STEPS["impute"].check(("x", "'medain'"))
-
-
-@pytest.mark.parametrize("name", list(STEPS))
-def test_right_arguments_are_accepted_and_data_comes_first(name: str) -> None:
-    step, arguments = STEPS[name], RIGHT[name]
-    step.check(arguments)
-    assert 1 <= step.data <= len(arguments)
-    for aggregate in step.statistics(arguments).values():
-        assert "x" in aggregate
 
 
 @settings(max_examples=60, deadline=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from workbench.errors import StatementError
 from workbench.transform.steps.scaling import quantiles
@@ -45,7 +46,7 @@ class Bucketize(Step):
         bounds = self._bounds(arguments[1])
         if bounds is None:
             positive(self, arguments[1], "number of bins")
-        elif not bounds or any(low >= high for low, high in zip(bounds, bounds[1:], strict=False)):
+        elif not bounds or any(low >= high for low, high in pairwise(bounds)):
             raise StatementError(
                 f"The bounds of {self.name} must rise, not {arguments[1].strip()}.",
                 hint="Write them as a list: bucketize(x, [0, 10, 100]).",

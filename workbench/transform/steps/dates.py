@@ -17,7 +17,7 @@ CYCLES: dict[str, tuple[str, str]] = {
 }
 
 
-def _in_utc(column: str) -> str:
+def in_utc(column: str) -> str:
     """Return SQL for the TIMESTAMP in UTC of a date, a timestamp, or one with a time zone.
 
     A cast of TIMESTAMPTZ would use the time zone of the session.
@@ -43,7 +43,7 @@ class DateParts(Step):
 
     def apply(self, arguments: tuple[str, ...], state: State) -> str:
         """Return the struct."""
-        time = _in_utc(arguments[0])
+        time = in_utc(arguments[0])
         fields = ", ".join(f"'{part}': CAST(date_part('{part}', {time}) AS SMALLINT)" for part in PARTS)
         return f"CASE WHEN {time} IS NULL THEN NULL ELSE {{{fields}}} END"
 
@@ -77,6 +77,6 @@ class Cyclical(Step):
     def apply(self, arguments: tuple[str, ...], state: State) -> str:
         """Return the struct of sine and cosine."""
         position, length = CYCLES[option(self, arguments[1], tuple(CYCLES))]
-        time = _in_utc(arguments[0])
+        time = in_utc(arguments[0])
         angle = f"2e0 * pi() * {position.format(time)} / {length}"
         return f"CASE WHEN {time} IS NULL THEN NULL ELSE {{'sin': sin({angle}), 'cos': cos({angle})}} END"

@@ -19,7 +19,8 @@ class Standardize(Step):
 
     The standard deviation is that of the population, as in scikit-learn's StandardScaler. Every
     finite value of a column without variance becomes 0.0; variance below what rounding can produce
-    counts as none, by StandardScaler's rule.
+    counts as none, by StandardScaler's rule. Values beyond 1e154, whose squares overflow, are
+    refused.
 
     Examples
     --------
@@ -194,7 +195,8 @@ class ClipQuantile(Step):
             return value
         low, high = (number(each) for each in found)
         # least and greatest pass over NULL, and take NaN for the largest number.
-        return f"CASE WHEN isnan({value}) OR {value} IS NULL THEN {value} ELSE least(greatest({value}, {low}), {high}) END"
+        cut = f"least(greatest({value}, {low}), {high})"
+        return f"CASE WHEN isnan({value}) OR {value} IS NULL THEN {value} ELSE {cut} END"
 
     def describe(self, state: State) -> str:
         """Say the range."""

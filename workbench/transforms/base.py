@@ -1,0 +1,175 @@
+"""A built-in transform as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pyarrow as pa
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.exceptions import NotFittedError
+
+from workbench.engines.duckdb import connect, execute, fetch
+from workbench.errors import NotFound
+from workbench.names import quote
+from workbench.transform.calls import canonical_call
+from workbench.transform.fitting import expand, fit, read_states
+from workbench.transforms.frames import is_ibis, like, to_arrow, with_target
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from workbench.store import Store
+
+_ROWS = "mlstore_x"
+_FITTED = """
+SELECT call, statistic, position, number, text FROM mlstore.fitted WHERE lower(name) = lower($name)
+AND version = coalesce($version, (SELECT max(version) FROM mlstore.fitted WHERE lower(name) = lower($name)))
+"""
+
+
+class Transformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
+    """A step applied to each column by itself.
+
+    Attributes
+    ----------
+    columns_ : tuple of str
+        The columns seen by `fit`; those of an array are called x0, x1, …
+    states_ : dict of str to mapping
+        What was fitted, by the column.
+    """
+
+    _step: ClassVar[str]
+
+    def _options(self) -> tuple[str, ...]:
+        """Return the arguments after the column, as SQL."""
+        return ()
+
+    def _call(self, column: str) -> str:
+        return f"{self._step}({', '.join((quote(column), *self._options()))})"
+
+    def _columns(self, names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(name for name in names if not name.startswith("mlstore_"))
+
+    def fit(self, X: Any, y: Any = None) -> Transformer:  # noqa: N803 (scikit-learn's names)
+        """Learn the statistics of each column.
+
+        Parameters
+        ----------
+        X : pyarrow.Table, DataFrame, Ibis table or array of shape (rows, columns)
+        y : array of length rows, or None
+
+        Raises
+        ------
+        WorkbenchError
+            As the SQL function would, such as text where numbers are needed.
+        """
+        rows = with_target(to_arrow(X), y)
+        self.columns_ = self._columns(rows.column_names)
+        self.n_features_in_ = len(self.columns_)
+        query = f"SELECT {', '.join(self._call(column) for column in self.columns_)} FROM {_ROWS}"
+        with connect() as cursor:
+            cursor.register(_ROWS, rows)
+            steps = fit(cursor, query).steps
+        self.states_ = {column: step.state for column, step in zip(self.columns_, steps, strict=True)}
+        self._widths_ = self._measure(rows.slice(0, 1))
+        return self
+
+    def transform(self, X: Any) -> Any:  # noqa: N803
+        """Compute the columns, by what was fitted.
+
+        Returns
+        -------
+        as X
+            An Arrow table keeps lists and structs as they are; a frame or an array has a column for
+            each of their elements; of an Ibis table it is an expression on its backend.
+
+        Raises
+        ------
+        NotFound
+            If X lacks a column.
+        """
+        self._check_fitted()
+        if is_ibis(X):
+            return X.alias(_ROWS).sql(self._query(X.columns), dialect="duckdb")
+        rows = with_target(to_arrow(X), None)
+        return like(X, self._computed(rows), self.get_feature_names_out())
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray[Any, Any]:
+        """Return the names of the output columns, each element of a list or struct by itself."""
+        import numpy as np
+
+        self._check_fitted()
+        names = [name for column in self.columns_ for name in self._names(column)]
+        return np.array(names, dtype=object)
+
+    def _names(self, column: str) -> list[str]:
+        fields = self._widths_[column]
+        return [column] if fields is None else [f"{column}_{field}" for field in fields]
+
+    def _computed(self, rows: pa.Table) -> pa.Table:
+        with connect() as cursor:
+            cursor.register(_ROWS, rows)
+            return fetch(execute(cursor, self._query(rows.column_names)))
+
+    def _query(self, given: Sequence[str]) -> str:
+        for column in self.columns_:
+            if column not in given:
+                raise NotFound.named("column", column, given)
+        states = {canonical_call(self._call(column)): state for column, state in self.states_.items()}
+        calls = ", ".join(f"{self._call(column)} AS {quote(column)}" for column in self.columns_)
+        return expand(f"SELECT {calls} FROM {_ROWS}", states)
+
+    def _measure(self, rows: pa.Table) -> dict[str, list[str] | None]:
+        """Find the names of the elements of each output column; None for a plain one."""
+        from pyarrow import types
+
+        found: dict[str, list[str] | None] = {}
+        for name, values in zip(self.columns_, self._computed(rows).columns, strict=True):
+            if types.is_struct(values.type):
+                found[name] = [field.name for field in values.type]
+            elif types.is_list(values.type):
+                found[name] = self._elements(name, values)
+            else:
+                found[name] = None
+        return found
+
+    def _elements(self, column: str, values: pa.ChunkedArray) -> list[str]:
+        first = values[0].as_py() if len(values) else None
+        return [str(place) for place in range(len(first or ()))]
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "states_"):
+            raise NotFittedError(f"This {type(self).__name__} is not fitted yet. Call fit first.")
+
+    def from_store(
+        self, store: Store, transform: str, column: str, version: int | None = None
+    ) -> Transformer:
+        """Take over what the same call on a column was fitted to in a store's transform.
+
+        Parameters
+        ----------
+        store : Store
+        transform, column : str
+            The transform whose body calls the function on this column with these options.
+        version : int or None
+            None takes the newest.
+
+        Raises
+        ------
+        NotFound
+            If there is no such transform, or it has no such call.
+        """
+        rows = store.sql(_FITTED, params={"name": transform, "version": version}).rows()
+        states = read_states(rows)
+        call = canonical_call(self._call(column))
+        if call not in states:
+            raise NotFound.named("call", call, states, within=transform)
+        self.columns_ = (column,)
+        self.n_features_in_ = 1
+        self.states_ = {column: states[call]}
+        self._widths_ = self._measure(with_target(pa.table({column: pa.nulls(1)}), None))
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "states_")
