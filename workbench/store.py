@@ -272,9 +272,14 @@ class Store(Keeping):
             If a column, algorithm or parameter does not exist.
         """
         self._check_trigger(name, check_trigger(when), [])
+        text = query_text(query)
+        if reads_predictions(text):
+            raise Unsupported(
+                "predict() does not go into a training query.", hint="Read predictions.<table> instead."
+            )
         training = Training.define(
             name,
-            query_text(query),
+            text,
             label=label,
             key=key,
             features=features,
@@ -291,7 +296,7 @@ class Store(Keeping):
             when=check_trigger(when),
             deploy=deploy,
         )
-        trained = train(self._lake, training, expand=self._training_query)
+        trained = train(self._lake, training)
         self._follow_model(name)
         return trained
 
@@ -520,18 +525,6 @@ class Store(Keeping):
             return text
         with self._lake.pinned() as (cursor, _):
             return fit(cursor, text).sql
-
-    def _training_query(self, text: str) -> str:
-        if reads_predictions(text):
-            raise Unsupported(
-                "predict() does not go into a training query.", hint="Read predictions.<table> instead."
-            )
-        if self._calls_steps(text):
-            raise Unsupported(
-                "The built-in transforms do not go into a training query yet.",
-                hint="Put them into a transform, and train on its table.",
-            )
-        return text
 
     def _snapshot(self, run: Run) -> Snapshot:
         return read_snapshot(self._lake, run.snapshot if run.snapshot is not None else self._lake.head())

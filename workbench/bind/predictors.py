@@ -98,8 +98,8 @@ class Trained:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The feature columns."""
-        return self._model.features.inputs
+        """The columns that its features are, or are computed from."""
+        return self._model.raw_inputs
 
     @property
     def value_type(self) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from workbench.lake.lake import Lake, Transaction
 
 FORMAT_VERSION = 1
+_FEW = 100
 
 # JSON values are VARCHAR in the lake, so that every reader of Parquet understands them.
 SPEC: dict[str, dict[str, str]] = {
@@ -125,6 +126,9 @@ class Records:
             for row in rows
             if _known(row, table)
         ]
+        if len(values) > _FEW:
+            _insert_many(tx.cursor, table, values)
+            return
         marks = ", ".join("?" for _ in spec)
         places = ", ".join(f"({marks})" for _ in values)
         execute(
@@ -344,6 +348,20 @@ class Records:
 
 def _moved_meanwhile(derivation: str) -> Conflict:
     return Conflict(f"{derivation!r} was refreshed by somebody else meanwhile.", hint="Run it again.")
+
+
+def _insert_many(cursor: Cursor, table: str, values: Sequence[Sequence[Any]]) -> None:
+    """Insert rows through Arrow, which thousands of parameters are too slow for."""
+    import pyarrow as pa
+
+    columns = {
+        name: pa.array(column) for name, column in zip(SPEC[table], zip(*values, strict=True), strict=True)
+    }
+    cursor.register("mlstore_rows", pa.table(columns))
+    try:
+        execute(cursor, f"INSERT INTO lake.mlstore.{quote(table)} SELECT * FROM mlstore_rows")
+    finally:
+        cursor.unregister("mlstore_rows")
 
 
 def create_statements() -> list[str]:

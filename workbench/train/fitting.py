@@ -14,6 +14,7 @@ from workbench.train.encoding import encode
 from workbench.train.evaluate import Score, check_metric, constant_answers, evaluate, measures, point
 from workbench.train.gate import Decision
 from workbench.train.label import Label, read_label, value_type
+from workbench.train.preparation import raw_columns
 from workbench.train.scoring import Fitted
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from workbench.train.definition import Training
     from workbench.train.model import Model
+    from workbench.train.preparation import Preparation
     from workbench.train.reading import Rows, Source
 
 # What a library may raise for data or parameters it cannot use.
@@ -63,7 +65,7 @@ def fit(training: Training, source: Source, rows: Rows, champion: Model | None, 
     truth = label.numbers[rows.held_out]
     spec = describe(learned, source.features)
     choice = algorithms.choose(training.model, training.params, learned.num_rows)
-    fitted = _learn(training, choice, label, spec, learned, label.numbers[~rows.held_out])
+    fitted = _learn(training, choice, label, spec, learned, label.numbers[~rows.held_out], source.preparation)
     with step("Evaluating"):
         answers = fitted.answers(encode(tested, spec), truth)
         constant = constant_answers(label.task, label.numbers[~rows.held_out], truth, len(label.classes))
@@ -122,6 +124,7 @@ def _learn(
     spec: FeatureSpec,
     learned: pa.Table,
     truth: npt.NDArray[Any],
+    preparation: Preparation | None,
 ) -> Fitted:
     estimator = algorithms.build(choice, label.task, spec, prepare=training.prepare, seed=training.seed)
     matrix = encode(learned, spec)
@@ -133,7 +136,7 @@ def _learn(
                 f"{choice.name} could not be trained: {error}", hint="Check its PARAMS and the features."
             ) from error
     algorithms.name_features(estimator, spec.names)
-    return Fitted(training.name, label.task, spec, label.classes, estimator)
+    return Fitted(training.name, label.task, spec, label.classes, estimator, preparation)
 
 
 def _decide(
@@ -155,7 +158,10 @@ def _decide(
     if (champion.classes, champion.value_type) != (label.classes, value_type(label.classes)):
         return Decision(False, f"not deployed: {champion.ref} predicts other values and cannot be compared")
     try:
-        answers = load(champion).answers(encode(tested, champion.features), truth)
+        former = load(champion)
+        # A champion with a preparation of its own starts from the raw columns as well.
+        seen = former.prepared(raw_columns(tested)) if former.preparation else tested
+        answers = former.answers(encode(seen, champion.features), truth)
     except WorkbenchError as error:
         return Decision(
             False, f"not deployed: {champion.ref} cannot be scored on these rows: {error.message}"

@@ -12,6 +12,7 @@ from workbench.train.dataset import FeatureSpec
 from workbench.train.definition import KIND
 from workbench.train.evaluate import Score
 from workbench.train.label import Task, Value, ValueType, value_type
+from workbench.train.preparation import Preparation
 
 if TYPE_CHECKING:
     from workbench.lake import Lake
@@ -30,6 +31,8 @@ class Model:
         The columns that identified a row.
     features : FeatureSpec
         The input columns; iterating gives their names.
+    preparation : Preparation or None
+        How the features come from raw rows, where built-in functions in the query compute them.
     query : str
         The training query, as it was written.
     inputs : tuple of str
@@ -76,8 +79,14 @@ class Model:
     trained_at: datetime
     seconds: float
     reason: str
+    preparation: Preparation | None = None
     deployed: bool = False
     trigger: str = field(default="manual", compare=False)
+
+    @property
+    def raw_inputs(self) -> tuple[str, ...]:
+        """The names of the columns to give when it is asked to predict."""
+        return self.preparation.inputs if self.preparation else self.features.inputs
 
     @property
     def ref(self) -> str:
@@ -134,7 +143,11 @@ class Model:
             "task": self.task,
             "algorithm": self.algorithm,
             "label": self.label,
-            "features": {"columns": self.features.to_record(), "key": list(self.key)},
+            "features": {
+                "columns": self.features.to_record(),
+                "key": list(self.key),
+                "preparation": self.preparation and self.preparation.to_record(),
+            },
             "query": self.query,
             "inputs": dict(self.input_versions),
             "snapshot": self.snapshot,
@@ -160,6 +173,7 @@ class Model:
             **{name: value for name, value in row.items() if name not in taken},
             key=tuple(row["features"]["key"]),
             features=FeatureSpec.from_record(row["features"]["columns"]),
+            preparation=Preparation.from_record(row["features"].get("preparation")),
             inputs=tuple(row["inputs"]),
             input_versions=row["inputs"],
             metrics=row["metrics"]["scores"],

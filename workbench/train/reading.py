@@ -12,6 +12,7 @@ from workbench.engines.sql import source_tables
 from workbench.errors import InvalidData, NotFound
 from workbench.lake.inputs import base_tables
 from workbench.names import quote, quote_all
+from workbench.train.preparation import Preparation, is_raw, prepared_query, union
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +48,8 @@ class Source:
     digest: str
     rows: int
     unlabelled: int
+    preparation: Preparation | None = None
+    raw: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,8 +64,10 @@ class Rows:
     split: Split
 
 
-def stage(lake: Lake, cursor: Cursor, training: Training, expanded: str) -> Source:
+def stage(lake: Lake, cursor: Cursor, training: Training, split: Split) -> Source:
     """Run the query into a temporary table of a pinned cursor, and check what it gave.
+
+    Built-in functions in it are fitted on the rows that `split` does not hold out.
 
     Raises
     ------
@@ -71,10 +76,12 @@ def stage(lake: Lake, cursor: Cursor, training: Training, expanded: str) -> Sour
     InvalidData
         If there are too few rows, or no features.
     """
-    inputs = base_tables(lake, source_tables(expanded), source_tables, cursor)
-    lake.run(cursor, f"CREATE OR REPLACE TEMP TABLE {_STAGED} AS FROM ({expanded}\n)")
+    inputs = base_tables(lake, source_tables(training.query), source_tables, cursor)
+    prepared = prepared_query(lake, cursor, training, split)
+    query = training.query if prepared is None else union(lake, cursor, prepared, training, split)
+    lake.run(cursor, f"CREATE OR REPLACE TEMP TABLE {_STAGED} AS FROM ({query}\n)")
     described = lake.run(cursor, f"DESCRIBE FROM temp.{_STAGED}").fetchall()
-    types = {row[0]: row[1] for row in described}
+    types = {row[0]: row[1] for row in described if prepared is None or not is_raw(row[0])}
     label = find_column(training.label, types, "label")
     features = choose_features(training, types)
     row = lake.run(
@@ -95,6 +102,8 @@ def stage(lake: Lake, cursor: Cursor, training: Training, expanded: str) -> Sour
         digest=fingerprint(row[0], row[2], described),
         rows=row[1],
         unlabelled=row[0] - row[1],
+        preparation=None if prepared is None else Preparation.of(prepared, features),
+        raw=tuple(row[0] for row in described if row[0] not in types),
     )
 
 
@@ -118,7 +127,7 @@ def read(lake: Lake, cursor: Cursor, source: Source, split: Split) -> Rows:
     table = fetch(
         lake.run(
             cursor,
-            f"SELECT {quote_all(source.features)}, {quote(source.label)} AS __label, "
+            f"SELECT {quote_all([*source.features, *source.raw])}, {quote(source.label)} AS __label, "
             f"{split.expression(source.types)} AS {_HELD_OUT} FROM {relation} AS t "
             f"WHERE {quote(source.label)} IS NOT NULL ORDER BY hash(t)",
         )

@@ -219,7 +219,7 @@ def load(lake: Lake, model: Model) -> Fitted:
         If the files are gone.
     """
     estimator = _load(lake.folder, model.model_uri, model.task, model.ref)
-    return Fitted(model.ref, model.task, model.features, model.classes, estimator)
+    return Fitted(model.ref, model.task, model.features, model.classes, estimator, model.preparation)
 
 
 def load_foreign(lake: Lake, name: str, alias: str) -> Foreign:

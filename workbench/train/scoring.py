@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from workbench.train.dataset import FeatureSpec
     from workbench.train.encoding import Matrix
     from workbench.train.label import Task, Value
+    from workbench.train.preparation import Preparation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +31,11 @@ class Fitted:
     features: FeatureSpec
     classes: tuple[Value, ...]
     estimator: Any
+    preparation: Preparation | None = None
+
+    def prepared(self, rows: pa.RecordBatch | pa.Table) -> pa.RecordBatch | pa.Table:
+        """Compute the features of raw rows, where the training query computed them."""
+        return self.preparation.apply(rows) if self.preparation else rows
 
     def predict(self, rows: pa.RecordBatch | pa.Table) -> pa.Table:
         """Predict rows by column name.
@@ -50,7 +56,7 @@ class Fitted:
         import numpy as np
         import pyarrow as pa
 
-        answered = self.raw(encode(rows, self.features))
+        answered = self.raw(encode(self.prepared(rows), self.features))
         if self.task == "regression":
             return pa.table({"value": pa.array(answered), "score": pa.nulls(len(answered), pa.float64())})
         predicted = _best(answered)

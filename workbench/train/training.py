@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from workbench.derivation import Expand, Full, Mode, Noop, Plan, Run
+from workbench.derivation import Full, Mode, Noop, Plan, Run
 from workbench.errors import Conflict, InvalidData, WorkbenchError
 from workbench.lake.inputs import moved
 from workbench.progress import step
@@ -29,18 +29,13 @@ class _Task:
     """What is to be done, and what was there before."""
 
     training: Training
-    expanded: str
     force: bool
     reason: str
     started: datetime
     clock: float
 
 
-def _same(query: str) -> str:
-    return query
-
-
-def train(lake: Lake, training: Training, *, expand: Expand = _same) -> Model:
+def train(lake: Lake, training: Training) -> Model:
     """Train a model and return its new version.
 
     The same definition on the same rows again changes nothing and returns the version there is.
@@ -49,8 +44,6 @@ def train(lake: Lake, training: Training, *, expand: Expand = _same) -> Model:
     ----------
     training : Training
         From `Training.define`.
-    expand : callable
-        Rewrites the store's own functions in the query to plain SQL.
 
     Raises
     ------
@@ -63,7 +56,7 @@ def train(lake: Lake, training: Training, *, expand: Expand = _same) -> Model:
     """
     training = replace(training, name=lake.records.spelling(training.name))
     _check_free(lake, training.name)
-    return _train(lake, training, expand(training.query), force=False, reason="asked for")[0]
+    return _train(lake, training, force=False, reason="asked for")[0]
 
 
 def plan_model(lake: Lake, model: Model, *, full: bool = False) -> Plan:
@@ -92,7 +85,7 @@ def refresh_model(lake: Lake, model: Model, *, full: bool = False) -> Run:
     definition = row["definition"]
     try:
         training = Training.from_record(definition)
-        return _train(lake, training, definition["expanded"], force=full, reason=plan.reason)[1]
+        return _train(lake, training, force=full, reason=plan.reason)[1]
     except Conflict:
         raise
     except WorkbenchError as error:
@@ -105,8 +98,8 @@ def refresh_model(lake: Lake, model: Model, *, full: bool = False) -> Run:
         raise
 
 
-def _train(lake: Lake, training: Training, expanded: str, *, force: bool, reason: str) -> tuple[Model, Run]:
-    task = _Task(training, expanded, force, reason, datetime.now(UTC), time.perf_counter())
+def _train(lake: Lake, training: Training, *, force: bool, reason: str) -> tuple[Model, Run]:
+    task = _Task(training, force, reason, datetime.now(UTC), time.perf_counter())
     with step(f"Training {training.name}"):
         return lake.retry(lambda: _attempt(lake, task))
 
@@ -114,11 +107,12 @@ def _train(lake: Lake, training: Training, expanded: str, *, force: bool, reason
 def _attempt(lake: Lake, task: _Task) -> tuple[Model, Run]:
     training = task.training
     with lake.pinned() as (cursor, _), step("Reading the rows"):
-        source = reading.stage(lake, cursor, training, task.expanded)
         known = registry.find_versions(lake, training.name, cursor)
+        split = _split(training, known)
+        source = reading.stage(lake, cursor, training, split)
         watermarks = lake.records.watermarks(training.name, cursor=cursor)
         same = None if task.force else _unchanged(known, training, source)
-        rows = reading.read(lake, cursor, source, _split(training, known)) if same is None else None
+        rows = reading.read(lake, cursor, source, split) if same is None else None
     if rows is None:
         assert same is not None
         return _keep(lake, task, same, source, watermarks)
@@ -207,6 +201,7 @@ def _draft(task: _Task, source: Source, rows: Rows, found: Fit, logged: Logged) 
         label=source.label,
         key=source.key,
         features=found.fitted.features,
+        preparation=source.preparation,
         query=task.training.query,
         inputs=source.inputs,
         input_versions=source.input_versions,
@@ -297,9 +292,9 @@ def _is_defined(row: Mapping[str, Any] | None, training: Training) -> bool:
 def _define(lake: Lake, tx: Transaction, task: _Task, model: Model) -> None:
     """Record the definition if it is another one than before, under the version first trained by it."""
     before = lake.records.definition(model.name, cursor=tx.cursor)
-    if _is_defined(before, task.training) and before and before["definition"]["expanded"] == task.expanded:
+    if _is_defined(before, task.training):
         return
-    definition = {**task.training.to_record(), "expanded": task.expanded, "inputs": list(model.inputs)}
+    definition = {**task.training.to_record(), "inputs": list(model.inputs)}
     lake.records.define(tx, KIND, model.name, model.version, task.training.fingerprint, definition)
 
 

@@ -54,9 +54,19 @@ class Call:
         return self.span.arguments
 
     @property
+    def in_output(self) -> bool:
+        """Whether it stands in the columns of its SELECT, outside of aggregates."""
+        return self.level == _OUTPUT
+
+    @property
     def needs_fit(self) -> bool:
         """Whether it has statistics."""
         return bool(self.step.statistics(self.arguments) or self.step.ranking(self.arguments))
+
+
+def also_name(place: int) -> str:
+    """Return the name of a column wanted beside the arguments of calls."""
+    return f"mlstore_also_{place}"
 
 
 class Body:
@@ -94,17 +104,21 @@ class Body:
         """Return the first call of that key."""
         return self._by_key[key][0]
 
-    def expanded(self, states: Mapping[str, State]) -> str:
-        """Write the text in plain SQL, given the states of the calls."""
-        return self._text(0, len(self.sql), states)
+    def expanded(self, states: Mapping[str, State], *, blind: bool = False) -> str:
+        """Write the text in plain SQL, given the states of the calls; `blind` knows no targets."""
+        return self._text(0, len(self.sql), states, blind=blind)
 
-    def _text(self, start: int, end: int, states: Mapping[str, State]) -> str:
+    def _text(self, start: int, end: int, states: Mapping[str, State], *, blind: bool) -> str:
         spans, position = [], start
         for call in self.calls:
             if call.span.start < position or call.span.end > end:
                 continue
             position = call.span.end
-            arguments = tuple(self._text(*place, states) for place in call.span.places)
+            arguments = tuple(self._text(*place, states, blind=blind) for place in call.span.places)
+            if blind and call.step.target is not None:
+                arguments = tuple(
+                    "NULL" if place == call.step.target else each for place, each in enumerate(arguments)
+                )
             text = call.step.apply(arguments, states.get(call.key, {}))
             alias = f" AS {_alias(call)}" if _stands_alone(call) else ""
             spans.append((call.span.start - start, position - start, text + alias))
@@ -128,9 +142,23 @@ class Body:
         """Return the level of the widest rows: the same call twice in a SELECT means the same thing."""
         return min(call.level for call in self._by_key[key])
 
-    def relation(self, keys: list[str], states: Mapping[str, State]) -> str:
-        """Write the query for the arguments of calls that are fitted over the same rows."""
-        return render(self._relation(keys, states))
+    def relation(self, keys: list[str], states: Mapping[str, State], also: Sequence[str] = ()) -> str:
+        """Write the query for the arguments of calls that are fitted over the same rows.
+
+        `also` names columns of the query's result that are wanted beside them, as `also_name(0)`, ….
+        """
+        relation = self._relation(keys, states)
+        if also:
+            scope = self.by_key(keys[0]).scope
+            assert isinstance(relation, exp.Select)
+            assert scope is not None
+            columns = {each.alias_or_name.lower(): each.unalias() for each in scope.expressions}
+            for place, name in enumerate(also):
+                column = columns.get(name.lower(), exp.column(name, quoted=True))
+                relation.append(
+                    "expressions", exp.alias_(self._fill(column.copy(), states), also_name(place))
+                )
+        return render(relation)
 
     def reads_plainly(self, keys: list[str]) -> bool:
         """Whether the rows of calls are those of one table, so that reading them twice is cheap."""

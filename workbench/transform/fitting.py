@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +85,18 @@ def _cell(value: float | str | None) -> dict[str, Any]:
     return {"number": None if is_text else value, "text": value if is_text else None}
 
 
+@dataclass(frozen=True, slots=True)
+class Only:
+    """The rows that a query may be fitted on.
+
+    `columns` are columns of its result. Given a relation that has them, and their names there,
+    `where` writes the condition.
+    """
+
+    columns: tuple[str, ...]
+    where: Callable[[str, Sequence[str]], str]
+
+
 def fit(cursor: Cursor, sql: str, key: Sequence[str] = ()) -> Fitted:
     """Fit the built-in functions in a query, and write them out as plain SQL.
 
@@ -119,13 +131,18 @@ def fit(cursor: Cursor, sql: str, key: Sequence[str] = ()) -> Fitted:
     from workbench.transform.calls import Body, complete
 
     body = Body(complete(sql, key))
+    return _finish(body, fit_body(cursor, body))
+
+
+def fit_body(cursor: Cursor, body: Body, only: Only | None = None) -> dict[str, State]:
+    """Fit the calls of a query on the rows that its SELECTs read, or `only` on some of them."""
     states: dict[str, State] = {}
     pending = list(dict.fromkeys(call.key for call in body.calls if call.needs_fit))
     while pending:
-        fitted = _fit_round(cursor, body, pending, states)
+        fitted = _fit_round(cursor, body, pending, states, only)
         states.update(fitted)
         pending = [key for key in pending if key not in fitted]
-    return _finish(body, states)
+    return states
 
 
 def read_states(rows: Iterable[Mapping[str, Any]]) -> dict[str, State]:
@@ -182,21 +199,21 @@ def _finish(body: Body, states: Mapping[str, State]) -> Fitted:
 
 
 def _fit_round(
-    cursor: Cursor, body: Body, pending: list[str], states: Mapping[str, State]
+    cursor: Cursor, body: Body, pending: list[str], states: Mapping[str, State], only: Only | None
 ) -> dict[str, State]:
     """Fit what can be fitted now: for each SELECT whose rows are known, all calls in one pass."""
     failure: Exception | None = None
     fitted: dict[str, State] = {}
     for group in body.ready(pending, states):
         try:
-            fitted.update(_run(cursor, body, group, states))
+            fitted.update(_run(cursor, body, group, states, only))
             continue
         except (StatementError, NotFound) as error:
             failure = error
         # A call on an alias that another call defines must wait for it; the others need not.
         for key in group if len(group) > 1 else ():
             try:
-                fitted.update(_run(cursor, body, [key], states))
+                fitted.update(_run(cursor, body, [key], states, only))
             except (StatementError, NotFound) as error:
                 failure = error
     if fitted:
@@ -212,31 +229,47 @@ def _fit_round(
 _ROWS = "mlstore_fitting"
 
 
-def _run(cursor: Cursor, body: Body, keys: list[str], states: Mapping[str, State]) -> dict[str, State]:
-    relation = body.relation(keys, states)
-    columns, names = body.aggregates(keys)
-    rankings = body.rankings(keys)
-    fitted: dict[str, dict[str, Value]] = {key: {} for key in keys}
+def _run(
+    cursor: Cursor, body: Body, keys: list[str], states: Mapping[str, State], only: Only | None
+) -> dict[str, State]:
+    """Fit calls over the same rows."""
     try:
-        rows = f"({relation}) AS mlstore_rows"
-        if len(rankings) + bool(columns) > 1 and not body.reads_plainly(keys):
-            execute(cursor, f"CREATE OR REPLACE TEMP TABLE {_ROWS} AS {relation}")
-            rows = f"temp.{_ROWS}"
-        if columns:
-            row = execute(cursor, f"SELECT {', '.join(columns)} FROM {rows}").fetchone()
-            assert row is not None
-            for (key, statistic), value in zip(names, row, strict=True):
-                fitted[key][statistic] = _plain(value)
-        for key, query in rankings.items():
-            found = execute(cursor, query.replace("{rows}", rows))
-            statistics = [each[0] for each in found.description]
-            fitted[key] |= zip(statistics, (_plain(value) for value in found.fetchone() or ()), strict=True)
+        return _compute(cursor, body, keys, _relation(body, keys, states, only))
     except (StatementError, NotFound, InvalidData) as error:
         # The engine points at a place in our query, which the user has never seen.
         message = re.split(r"\n+LINE | when casting from source column ", error.message)[0].strip()
         hint = "" if isinstance(error, NotFound) and not error.nearest else error.hint
         calls = ", ".join(body.by_key(key).text for key in keys)
         raise type(error)(f"{calls} cannot be fitted: {message}", hint=hint) from error
+
+
+def _relation(body: Body, keys: list[str], states: Mapping[str, State], only: Only | None) -> str:
+    """Write the query for the arguments of calls, over the rows they are fitted on."""
+    if only is None:
+        return body.relation(keys, states)
+    from workbench.transform.calls import also_name
+
+    relation = body.relation(keys, states, only.columns)
+    names = [also_name(place) for place in range(len(only.columns))]
+    return f"SELECT * FROM ({relation}) WHERE {only.where(relation, names)}"
+
+
+def _compute(cursor: Cursor, body: Body, keys: list[str], relation: str) -> dict[str, State]:
+    columns, names = body.aggregates(keys)
+    rankings = body.rankings(keys)
+    fitted: dict[str, dict[str, Value]] = {key: {} for key in keys}
+    rows = f"({relation}) AS mlstore_rows"
+    if len(rankings) + bool(columns) > 1 and not body.reads_plainly(keys):
+        execute(cursor, f"CREATE OR REPLACE TEMP TABLE {_ROWS} AS {relation}")
+        rows = f"temp.{_ROWS}"
+    if columns:
+        found = execute(cursor, f"SELECT {', '.join(columns)} FROM {rows}").fetchone() or ()
+        for (key, statistic), value in zip(names, found, strict=True):
+            fitted[key][statistic] = _plain(value)
+    for key, query in rankings.items():
+        ranked = execute(cursor, query.replace("{rows}", rows))
+        statistics = [each[0] for each in ranked.description]
+        fitted[key] |= zip(statistics, map(_plain, ranked.fetchone() or ()), strict=True)
     return {**fitted}
 
 

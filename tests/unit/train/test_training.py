@@ -375,17 +375,6 @@ def test_a_failed_refresh_is_recorded_and_keeps_the_champion(make_lake: Callable
     assert registry.get(lake, "late").version == 1
 
 
-def test_the_query_is_expanded_and_remembered(make_lake: Callable[..., Lake]) -> None:
-    lake = make_lake(600)
-    training = Training.define(
-        "late", "SELECT id, twice(speed) AS s, late FROM flights", label="late", key="id", model="logistic"
-    )
-    model = train(lake, training, expand=lambda sql: sql.replace("twice(speed)", "2 * speed"))
-    assert "twice" in model.query
-    fill(lake, "UPDATE lake.main.flights SET speed = speed / 2", "main.flights")
-    assert model.refresh(lake).details["model"] == "late@2"
-
-
 def test_the_gate_scores_champion_and_challenger_on_the_same_rows(lake: Lake) -> None:
     first = fit(lake, "gated", holdout=0.2)
     worse = fit(lake, "gated", model="baseline", deploy="auc >= champion", holdout=0.4)

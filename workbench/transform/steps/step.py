@@ -34,6 +34,8 @@ class Step:
         How many leading arguments are columns; the others are options, constants in the text.
     least, most : int
         How many arguments it takes.
+    target : int or None
+        Which argument is the target of a training; it is NULL for rows that are to be predicted.
     """
 
     name: ClassVar[str]
@@ -41,6 +43,7 @@ class Step:
     data: ClassVar[int] = 1
     least: ClassVar[int] = 1
     most: ClassVar[int] = 1
+    target: ClassVar[int | None] = None
 
     def check(self, arguments: tuple[str, ...]) -> None:
         """Raise StatementError unless the step can be called with `arguments` (SQL texts)."""

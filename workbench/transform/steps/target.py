@@ -54,6 +54,7 @@ class TargetEncode(Step):
     signature = "target_encode(c, y[, by[, smoothing]])"
     data = 3
     least, most = 2, 4
+    target = 1
 
     def check(self, arguments: tuple[str, ...]) -> None:
         """Raise StatementError unless there are a category and a target."""
@@ -119,6 +120,8 @@ class TargetEncode(Step):
         categories = texts(state["categories"])
         place = place_of(column, categories) if categories else ""
         whole, *others = (_encoded(place, state, smoothing, without) for without in (None, *range(FOLDS)))
+        if arguments[1] == "NULL":
+            return whole
         by_fold = " ".join(f"WHEN {fold} THEN {other}" for fold, other in enumerate(others))
         known = f"{target} IS NOT NULL AND isfinite({target})"
         return f"CASE WHEN {known} THEN CASE {_fold(by)} {by_fold} END ELSE {whole} END"

@@ -1,0 +1,130 @@
+"""Built-in functions in training queries: fitted on training rows alone, and applied to raw rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import workbench
+from workbench.errors import InvalidData, StatementError, Unsupported
+from workbench.store import Store
+from workbench.train import registry
+
+QUERY = """
+SELECT t.id, standardize(impute(t.fare, 'median')) AS fare, one_hot(t.city, 3, 1, 'other') AS city,
+       target_encode(t.driver, t.tip) AS driver, t.miles, tip
+FROM trips AS t WHERE t.miles > 0
+"""
+
+
+@pytest.fixture
+def trips(tmp_path: Path) -> Iterator[Store]:
+    store = workbench.connect(tmp_path / "store")
+    store.sql(
+        "CREATE TABLE made AS SELECT i AS id, nullif((hash(i) % 500) / 10.0, 7) AS fare, "
+        "['Ulm', 'Bonn', 'Jena', 'Trier', NULL][(i * 7) % 5 + 1] AS city, 'd' || (i % 40) AS driver, "
+        "(hash(i + 1) % 100)::DOUBLE AS miles, (i % 40) + (hash(i + 3) % 100) / 50.0 AS tip "
+        "FROM range(1200) r(i)"
+    )
+    store.load("trips", store.table("made"), key="id")
+    yield store
+    store.close()
+
+
+def held_out(store: Store) -> str:
+    rule = "md5_number_lower(coalesce(strlen(id::VARCHAR) || ':' || id::VARCHAR, '-')) % 1000000 < 200000"
+    assert store.sql(f"SELECT count(*) AS n FROM trips WHERE {rule}").rows()[0]["n"] in range(180, 300)
+    return rule
+
+
+def test_nothing_is_fitted_on_the_holdout(trips: Store) -> None:
+    """Change the held-out rows beyond recognition: what was fitted stays to the last digit."""
+    first = trips.train("tips", QUERY, label="tip", key="id", model="ridge")
+    rule = held_out(trips)
+    trips.sql(f"UPDATE trips SET fare = 1e6, city = 'Nowhere', driver = 'd1', tip = -1e6 WHERE {rule}")
+    second = trips.train("tips", QUERY, label="tip", key="id", model="ridge")
+    assert second.version == 2
+    assert second.preparation == first.preparation
+    assert first.preparation is not None
+    mean = trips.sql(f"SELECT median(fare) AS m FROM trips WHERE miles > 0 AND NOT ({rule})").rows()[0]["m"]
+    assert f"{float(mean)!r}" in first.preparation.columns["fare"]
+
+
+def test_raw_rows_are_prepared_the_same_when_predicting(trips: Store) -> None:
+    model = trips.train("tips", QUERY, label="tip", key="id", model="xgboost")
+    assert set(model.raw_inputs) == {"fare", "city", "driver", "miles"}
+    assert set(model.features.inputs) == {"fare", "city", "driver", "miles"}
+    trips.bind("tip_guess", on="trips", model="tips")
+    bound = trips.sql("SELECT id, tip_guess FROM predictions.trips WHERE miles > 0 ORDER BY id").to_arrow()
+    rows = trips.sql("SELECT * FROM trips WHERE miles > 0 ORDER BY id").to_arrow()
+    fitted = registry.load(trips._lake, model)
+    by_hand = fitted.predict(rows)["value"].to_pylist()
+    assert bound["tip_guess"].to_pylist() == by_hand
+    inline = trips.sql(
+        "SELECT predict(tips, t.*) AS p FROM trips AS t WHERE miles > 0 ORDER BY id"
+    ).to_arrow()["p"]
+    assert inline.to_pylist() == pytest.approx(by_hand)
+    errors = np.array(by_hand) - rows["tip"].to_numpy()
+    assert np.sqrt((errors**2).mean()) < np.std(rows["tip"].to_numpy()) / 3
+    one = trips.predict("tips", [{"fare": None, "city": "?", "driver": "never", "miles": 3.0}])
+    assert one.num_rows == 1
+
+
+def test_a_training_row_does_not_see_its_own_target(trips: Store) -> None:
+    """A driver for each row: its own tip must not come back as its encoding."""
+    trips.sql("UPDATE trips SET driver = 'd' || id")
+    query = "SELECT id, target_encode(driver, tip, id, 0) AS driver, tip FROM trips"
+    model = trips.train("leak", query, label="tip", key="id", model="linear")
+    assert model.metrics["rmse"]["value"] == pytest.approx(model.metrics["rmse"]["baseline"], rel=0.1)
+
+
+def test_retraining_fits_anew_and_the_gate_starts_from_raw_rows(trips: Store) -> None:
+    first = trips.train("tips", QUERY, label="tip", key="id", model="ridge", deploy="rmse <= champion")
+    trips.sql("UPDATE trips SET fare = fare * 1000")
+    runs = trips.refresh("tips")
+    second = registry.get(trips._lake, "tips@2")
+    assert runs[-1].details["model"] == "tips@2"
+    assert second.preparation != first.preparation
+    assert "cannot be scored" not in second.reason
+    assert first.ref in second.reason
+
+
+@pytest.mark.parametrize(
+    ("query", "error", "said"),
+    [
+        ("SELECT id, f, tip FROM (SELECT id, min_max(fare) AS f, tip FROM trips)", Unsupported, "outermost"),
+        ("SELECT id, fare, tip FROM trips WHERE min_max(fare) > 0", Unsupported, "outermost"),
+        ("SELECT id, min_max(fare) AS f, tip FROM trips LIMIT 50", Unsupported, "cuts off"),
+        (
+            "SELECT id, rolling(fare, 'sum', city, DATE '2024-01-01', 3) AS f, tip FROM trips",
+            Unsupported,
+            "one row",
+        ),
+        ("FROM trips SELECT id, min_max(fare) AS f, tip", StatementError, "SELECT … FROM"),
+        ("SELECT id, min_max(city) AS f, tip FROM trips", InvalidData, "convert"),
+        (
+            "SELECT a.id, min_max(a.fare) AS f, b.fare AS g, a.tip FROM trips a JOIN trips b USING (id)",
+            Unsupported,
+            "'fare'",
+        ),
+    ],
+)
+def test_what_cannot_be_prepared_is_refused(
+    trips: Store, query: str, error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        trips.train("bad", query, label="tip", key="id", model="ridge")
+    assert trips.models().rows() == []
+
+
+def test_rows_must_be_divided_by_something(trips: Store) -> None:
+    with pytest.raises(InvalidData, match="by which its rows can be divided"):
+        trips.train("bad", "SELECT min_max(fare) AS f, tip FROM trips", label="tip", model="ridge")
+    by_time = trips.train(
+        "timed", "SELECT min_max(fare) AS f, id, tip FROM trips", label="tip", split="time(id)", model="ridge"
+    )
+    assert by_time.preparation is not None
+    assert by_time.preparation.inputs == ("fare",)

@@ -1,0 +1,142 @@
+"""What built-in functions in a training query make of raw rows, kept with the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from workbench.engines.duckdb import connect, execute, fetch
+from workbench.errors import InvalidData, NotFound
+from workbench.names import quote
+from workbench.transform.fitting import Only
+from workbench.transform.training import RAW, Prepared, calls_steps, prepare
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from workbench.engines.duckdb import Cursor
+    from workbench.lake import Lake
+    from workbench.train.definition import Training
+    from workbench.train.split import Split
+
+ROWS = "mlstore_raw"
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """SQL that turns raw rows into the features of a model.
+
+    Attributes
+    ----------
+    columns : mapping of str to str
+        For each feature its expression in plain DuckDB SQL, with what was fitted as constants.
+    inputs : tuple of str
+        The raw columns to give.
+    """
+
+    columns: Mapping[str, str]
+    inputs: tuple[str, ...]
+
+    @property
+    def sql(self) -> str:
+        """The query over raw rows, which stand in the relation `mlstore_raw`."""
+        columns = ", ".join(f"{text} AS {quote(name)}" for name, text in self.columns.items())
+        return f"SELECT {columns} FROM {ROWS}"
+
+    def apply(self, rows: pa.RecordBatch | pa.Table) -> pa.Table:
+        """Compute the features of raw rows, in their order; other columns are ignored.
+
+        Raises
+        ------
+        InvalidData
+            If columns are missing, or hold what cannot be computed with.
+        """
+        import pyarrow as pa
+
+        table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
+        given = {name.lower(): name for name in table.column_names}
+        missing = [name for name in self.inputs if name.lower() not in given]
+        if missing:
+            hint = NotFound.named("column", missing[0], table.column_names).hint
+            raise InvalidData(f"The model needs the columns {', '.join(missing)}, not given here.", hint=hint)
+        chosen = table.select([given[name.lower()] for name in self.inputs])
+        with connect() as cursor:
+            cursor.register(ROWS, chosen.rename_columns(list(self.inputs)))
+            return fetch(execute(cursor, self.sql))
+
+    @classmethod
+    def of(cls, prepared: Prepared, features: Sequence[str]) -> Preparation:
+        """Take the features from a query; those that it does not compute are raw columns themselves."""
+        columns = {name: prepared.columns.get(name, quote(name)) for name in features}
+        inputs = [each for name in features for each in prepared.reads.get(name, (name,))]
+        return cls(columns, tuple(dict.fromkeys(inputs)))
+
+    def to_record(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {"columns": dict(self.columns), "inputs": list(self.inputs)}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any] | None) -> Preparation | None:
+        """Read what `to_record` gave; None gives None."""
+        return None if record is None else cls(record["columns"], tuple(record["inputs"]))
+
+
+def prepared_query(lake: Lake, cursor: Cursor, training: Training, split: Split) -> Prepared | None:
+    """Fit the built-in functions of a training query on its training rows; None if it calls none.
+
+    Raises
+    ------
+    InvalidData
+        If nothing but the features tells rows apart, for they are not there yet.
+    """
+    if not calls_steps(training.query):
+        return None
+    split = split.resolved(training.key, ())
+    if not split.columns:
+        raise InvalidData(
+            f"The training of {training.name!r} has nothing by which its rows can be divided.",
+            hint="Give a KEY, or name columns: SPLIT BY hash(…).",
+        )
+
+    def where(relation: str, names: Sequence[str]) -> str:
+        held_out = _held_out(lake, cursor, replace(split, columns=tuple(names[:-1])), relation)
+        return f"{names[-1]} IS NOT NULL AND NOT ({held_out})"
+
+    only = Only((*split.columns, training.label), where)
+    return prepare(cursor, training.query, training.key, training.label, only)
+
+
+def union(lake: Lake, cursor: Cursor, prepared: Prepared, training: Training, split: Split) -> str:
+    """Write the query whose training rows know their target, and whose other rows do not."""
+    if prepared.sql == prepared.blind:
+        return prepared.sql
+    held_out = _held_out(lake, cursor, split.resolved(training.key, ()), f"{prepared.blind}\n")
+    known = f"coalesce(NOT ({held_out}), false) AND {quote(training.label)} IS NOT NULL"
+    return (
+        f"SELECT * FROM ({prepared.sql}\n) WHERE {known} "
+        f"UNION ALL SELECT * FROM ({prepared.blind}\n) WHERE NOT ({known})"
+    )
+
+
+def _held_out(lake: Lake, cursor: Cursor, split: Split, relation: str) -> str:
+    """Write the condition that a row of a relation is held out."""
+    described = lake.run(cursor, f"DESCRIBE FROM ({relation})").fetchall()
+    types = {row[0]: row[1] for row in described}
+    if split.needs_threshold:
+        row = lake.run(cursor, split.threshold_query(f"({relation})")).fetchone()
+        split = replace(split, threshold=row[0] if row else None)
+    names = {name.lower(): name for name in types}
+    columns = tuple(names.get(column.lower(), column) for column in split.columns)
+    return replace(split, columns=columns).expression(types)
+
+
+def is_raw(name: str) -> bool:
+    """Tell whether a column of a prepared query is a raw one beside the others."""
+    return name.startswith(RAW)
+
+
+def raw_columns(table: pa.Table) -> pa.Table:
+    """Return the raw columns that stand beside the prepared ones, under their own names."""
+    raw = [name for name in table.column_names if is_raw(name)]
+    return table.select(raw).rename_columns([name.removeprefix(RAW) for name in raw])
