@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import sqlite3
 import tempfile
 import time
@@ -36,6 +37,8 @@ CHAMPION = "champion"
 
 _BOOSTED_FILE = "model.ubj"
 _PICKLED_FILE = "model.pkl"
+_PORTABLE = "mlstore_model"
+_ABOUT = "mlstore.json"
 _LONGEST_PARAMETER = 6000
 
 # Where MLflow's database keeps addresses of files.
@@ -52,14 +55,15 @@ _ADDRESSES = (
 class Entry:
     """What is to be logged of one trained model.
 
-    `features` are the names of the matrix's columns; `about` goes into the model's metadata, so
-    that whoever loads it elsewhere knows how raw columns become that matrix.
+    `inputs` are the raw columns; `about` goes into the model's metadata, so that whoever loads it
+    elsewhere knows how they become the matrix of the estimator, and `sql` does it.
     """
 
     name: str
     estimator: Any
     task: Task
-    features: Sequence[str]
+    inputs: Sequence[str]
+    sql: str
     about: Mapping[str, Any]
     params: Mapping[str, Any]
     metrics: Mapping[str, Score]
@@ -272,30 +276,50 @@ def _log_files(client: MlflowClient, folder: Path, run: Any, entry: Entry) -> tu
 
 
 def _save(path: Path, entry: Entry) -> None:
+    """Save an estimator with its library's own flavour, and as a function of raw rows."""
     import mlflow.sklearn
     import mlflow.xgboost
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
+    from mlflow.types.schema import AnyType
 
-    output = ColSpec("double" if entry.task == "regression" else "long")
-    signature = ModelSignature(Schema([ColSpec("float", name) for name in entry.features]), Schema([output]))
+    classes = entry.about["classes"]
+    kind = {bool: "boolean", int: "long", float: "double", str: "string"}
+    output = ColSpec(kind[type(classes[0])] if classes else "double")
+    # MLflow refuses whole numbers where a signature says double, and a missing whole number is one.
+    signature = ModelSignature(Schema([ColSpec(AnyType(), name) for name in entry.inputs]), Schema([output]))
     package = type(entry.estimator).__module__.partition(".")[0]
     shared = {"signature": signature, "metadata": dict(entry.about)}
     if package == "xgboost":
-        requirements = _requirements("xgboost", "scikit-learn", "pandas")
+        requirements = _requirements("xgboost", "scikit-learn", "pandas", "duckdb")
         mlflow.xgboost.save_model(
             entry.estimator, str(path), model_format="ubj", pip_requirements=requirements, **shared
         )
-        return
-    # skops, MLflow's default, knows few estimators, and takes its list of trusted types from the
-    # model itself; so it is no safer than a pickle, and 5 to 10 times slower.
-    mlflow.sklearn.save_model(
-        entry.estimator,
-        str(path),
-        serialization_format="cloudpickle",
-        pip_requirements=_requirements("scikit-learn", "cloudpickle", "pandas", package),
-        **shared,
-    )
+    else:
+        # skops, MLflow's default, knows few estimators, and takes its list of trusted types from the
+        # model itself; so it is no safer than a pickle, and 5 to 10 times slower.
+        mlflow.sklearn.save_model(
+            entry.estimator,
+            str(path),
+            serialization_format="cloudpickle",
+            pip_requirements=_requirements("scikit-learn", "cloudpickle", "pandas", "duckdb", package),
+            **shared,
+        )
+    _add_raw(path, entry)
+
+
+def _add_raw(path: Path, entry: Entry) -> None:
+    """Let `mlflow.pyfunc` load the model as a function of raw rows."""
+    from mlflow.models import Model
+
+    code = path / "code"
+    code.mkdir()
+    shutil.copyfile(Path(__file__).with_name("portable.py"), code / f"{_PORTABLE}.py")
+    about = {"task": entry.task, "classes": entry.about["classes"], "sql": entry.sql}
+    (path / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
+    model = Model.load(str(path))
+    model.flavors["python_function"] |= {"loader_module": _PORTABLE, "code": code.name, "data": "."}
+    model.save(str(path / "MLmodel"))
 
 
 def _requirements(*packages: str) -> list[str]:

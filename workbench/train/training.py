@@ -15,7 +15,9 @@ from workbench.progress import step
 from workbench.train import reading, registry, tracking
 from workbench.train.definition import KIND, Training
 from workbench.train.fitting import Fit, fit
+from workbench.train.matrix import matrix_query
 from workbench.train.model import Model
+from workbench.train.preparation import ROWS
 from workbench.train.split import Split
 
 if TYPE_CHECKING:
@@ -172,7 +174,8 @@ def _entry(training: Training, source: Source, rows: Rows, found: Fit) -> tracki
         name=training.name,
         estimator=found.fitted.estimator,
         task=found.fitted.task,
-        features=found.fitted.features.names,
+        inputs=_raw_inputs(source, found),
+        sql=matrix_query(found.fitted.features, _relation(source)),
         about=about,
         params={
             "algorithm": found.choice.name,
@@ -187,6 +190,15 @@ def _entry(training: Training, source: Source, rows: Rows, found: Fit) -> tracki
         digest=source.digest,
         rows=source.rows,
     )
+
+
+def _raw_inputs(source: Source, found: Fit) -> tuple[str, ...]:
+    return source.preparation.inputs if source.preparation else found.fitted.features.inputs
+
+
+def _relation(source: Source) -> str:
+    """Name the relation that has the features, given the raw rows."""
+    return f"({source.preparation.sql})" if source.preparation else ROWS
 
 
 def _draft(task: _Task, source: Source, rows: Rows, found: Fit, logged: Logged) -> Model:

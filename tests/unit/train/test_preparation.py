@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 import workbench
@@ -128,3 +133,48 @@ def test_rows_must_be_divided_by_something(trips: Store) -> None:
     )
     assert by_time.preparation is not None
     assert by_time.preparation.inputs == ("fare",)
+
+
+def test_plain_mlflow_predicts_from_raw_rows_what_the_store_does(trips: Store, tmp_path: Path) -> None:
+    """Row by row, also for NULL, NaN and unseen values, in a process without this package."""
+    trips.sql("ALTER TABLE trips ADD COLUMN started TIMESTAMP; ALTER TABLE trips ADD COLUMN hot BOOLEAN")
+    trips.sql("UPDATE trips SET started = TIMESTAMP '2024-01-01' + to_hours(id::INT), hot = id % 3 = 0")
+    mixed = QUERY.replace(
+        "t.miles,", "t.miles, t.started, t.hot, t.city AS raw_city, cyclical(t.started, 'hour') AS h,"
+    )
+    label = "SELECT * REPLACE (CASE WHEN tip > 20 THEN 'high' ELSE 'low' END AS tip) FROM trips"
+    trips.query("labelled", label)
+    kinds = mixed.replace("FROM trips", "FROM labelled").replace(
+        "t.driver, t.tip", "t.driver, t.tip = 'high'"
+    )
+    models = [
+        trips.train("tips", mixed, label="tip", key="id", model="xgboost"),
+        trips.train("lines", mixed, label="tip", key="id", model="ridge"),
+        trips.train("kinds", kinds, label="tip", key="id", model="logistic"),
+    ]
+    rows = trips.sql(
+        "SELECT * FROM trips UNION ALL BY NAME "
+        "SELECT NULL AS id, 'NaN'::DOUBLE AS fare, '' AS city, 'new' AS driver"
+    ).to_arrow()
+    pq.write_table(rows, tmp_path / "rows.parquet")
+    program = """
+import json, sys, mlflow, pandas
+rows = pandas.read_parquet(sys.argv[1])
+out = [mlflow.pyfunc.load_model(path).predict(rows).tolist() for path in sys.argv[2:]]
+assert not any(name.startswith("workbench") for name in sys.modules)
+print(json.dumps(out))
+"""
+    paths = [str(trips.folder / model.model_uri) for model in models]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, str(tmp_path / "rows.parquet"), *paths],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+    )
+    assert done.returncode == 0, done.stderr
+    for model, found in zip(models, json.loads(done.stdout.splitlines()[-1]), strict=True):
+        wanted = registry.load(trips._lake, model).predict(rows)["value"].to_pylist()
+        assert len(found) == len(wanted) == rows.num_rows
+        assert found == (wanted if model.name == "kinds" else pytest.approx(wanted, rel=1e-6))

@@ -1,0 +1,65 @@
+"""Load a model of a store with plain MLflow: a copy of this file lies with each model.
+
+It stands by itself. The folder of a model holds `mlstore.json`, with the SQL that turns raw rows
+into the matrix that the estimator learned from, beside the files of the estimator.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+ABOUT = "mlstore.json"
+ROWS = "mlstore_raw"
+
+
+class RawModel:
+    """Predicts raw rows, in the values of the label."""
+
+    def __init__(self, about: dict[str, Any], estimator: Any) -> None:
+        self.about = about
+        self.estimator = estimator
+
+    def predict(self, model_input: Any, params: Any = None) -> np.ndarray[Any, Any]:
+        """Predict the rows of a frame by column name; one value for each."""
+        matrix = self.matrix(pd.DataFrame(model_input))
+        if self.about["task"] == "regression":
+            return np.asarray(self.estimator.predict(matrix), np.float64)
+        best = np.asarray(self.estimator.predict_proba(matrix)).argmax(axis=1)
+        classes = self.about["classes"]
+        kind = object if any(isinstance(each, str) for each in classes) else None
+        answered: np.ndarray[Any, Any] = np.array(classes, dtype=kind)[best]
+        return answered
+
+    def matrix(self, frame: pd.DataFrame) -> np.ndarray[Any, Any]:
+        """Turn raw rows into the matrix of the estimator (rows × features)."""
+        with duckdb.connect(config={"threads": 1}) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.register(ROWS, frame)
+            columns: list[Any] = list(connection.execute(self.about["sql"]).fetchnumpy().values())
+        # NULL is masked, and what a float32 cannot hold is missing too.
+        with np.errstate(over="ignore"):
+            filled = [np.ma.filled(each.astype(np.float64), np.nan) for each in columns]
+            matrix = np.column_stack(filled).astype(np.float32)
+        matrix[np.isinf(matrix)] = np.nan
+        return matrix
+
+
+def _load_pyfunc(path: str) -> RawModel:
+    """Load a model from its folder; MLflow calls this."""
+    folder = Path(path)
+    about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    if (folder / "model.ubj").exists():
+        import xgboost
+
+        estimator = xgboost.XGBRegressor() if about["task"] == "regression" else xgboost.XGBClassifier()
+        estimator.load_model(folder / "model.ubj")
+        return RawModel(about, estimator)
+    import cloudpickle  # type: ignore[import-untyped]
+
+    return RawModel(about, cloudpickle.loads((folder / "model.pkl").read_bytes()))
