@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from workbench.train.dataset import FeatureSpec
     from workbench.train.encoding import Matrix
     from workbench.train.label import Task
+    from workbench.train.plan import Needs
 
 _REGRESSION = "regression"
 _CLASSES = "classes"
@@ -136,8 +137,20 @@ def wants(model: str) -> str | None:
     return _REGRESSION if is_regressor(estimator) else None
 
 
-def build(choice: Choice, task: Task, spec: FeatureSpec, *, prepare: str, seed: int) -> Any:
+def needs(model: str, task: Task) -> Needs:
+    """Say what an algorithm asks of its features."""
+    cls = _load(class_path("xgboost" if model == "auto" else model, task))
+    if cls.__module__.startswith(_NATIVE):
+        return "nothing"
+    return "scaled" if cls.__module__.startswith(_SCALED) else "complete"
+
+
+def build(
+    choice: Choice, task: Task, spec: FeatureSpec, *, prepare: str, seed: int, planned: bool = False
+) -> Any:
     """Make the estimator, not yet fitted; a scikit-learn Pipeline where something goes before it.
+
+    Where the features were `planned`, only gaps that the training rows did not have are filled.
 
     Raises
     ------
@@ -158,7 +171,7 @@ def build(choice: Choice, task: Task, spec: FeatureSpec, *, prepare: str, seed: 
     if prepare == "none":
         _check_unprepared(spec)
         return estimator
-    return _pipeline(estimator, spec, scale=cls.__module__.startswith(_SCALED))
+    return _pipeline(estimator, spec, scale=not planned and cls.__module__.startswith(_SCALED))
 
 
 def class_path(name: str, task: Task) -> str:

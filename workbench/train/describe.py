@@ -9,7 +9,10 @@ from workbench.lake.description import Description
 from workbench.train import registry
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from workbench.lake import Lake
+    from workbench.train.model import Model
 
 
 def describe_model(lake: Lake, ref: str) -> Description:
@@ -31,7 +34,7 @@ def describe_model(lake: Lake, ref: str) -> Description:
         "label": model.label,
         "reads": ", ".join(model.inputs),
         "rows": model.rows,
-        "held out": f"{model.holdout:.1%}, by {model.split['by']}",
+        "held out": f"{model.holdout:.1%}, by {_rule(model)}",
         "snapshot": model.snapshot,
         "seed": model.seed,
         "parameters": ", ".join(f"{name} = {value}" for name, value in model.params.items()) or "defaults",
@@ -41,14 +44,29 @@ def describe_model(lake: Lake, ref: str) -> Description:
         "took": f"{model.seconds:.1f} s",
         "mlflow run": model.mlflow_run_id,
         "query": model.query,
+        **({"prepared as": model.prepared_as} if model.prepared_as else {}),
     }
     metrics = [{"metric": name, **score} for name, score in model.metrics.items()]
     tables = {
         "Metrics on the held-out rows": Result(pa.Table.from_pylist(metrics)),
-        "Features": Result(pa.table({"feature": list(model.features.inputs)})),
+        "Features": Result(_features(model)),
         "Versions": _versions(lake, model.name),
     }
     return Description(model.ref, "model", facts, tables)
+
+
+def _rule(model: Model) -> str:
+    return f"{model.split['by']}({', '.join(model.split['columns'])})"
+
+
+def _features(model: Model) -> pa.Table:
+    """List the features, each with the SQL that makes it of raw columns where something does."""
+    import pyarrow as pa
+
+    names = list(model.features.inputs)
+    if model.preparation is None:
+        return pa.table({"feature": names})
+    return pa.table({"feature": names, "made by": [model.preparation.columns[name] for name in names]})
 
 
 def _versions(lake: Lake, name: str) -> Result:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from workbench.train.definition import Training
     from workbench.train.model import Model
-    from workbench.train.preparation import Preparation
     from workbench.train.reading import Rows, Source
 
 # What a library may raise for data or parameters it cannot use.
@@ -65,7 +64,7 @@ def fit(training: Training, source: Source, rows: Rows, champion: Model | None, 
     truth = label.numbers[rows.held_out]
     spec = describe(learned, source.features)
     choice = algorithms.choose(training.model, training.params, learned.num_rows)
-    fitted = _learn(training, choice, label, spec, learned, label.numbers[~rows.held_out], source.preparation)
+    fitted = _learn(training, choice, label, spec, learned, label.numbers[~rows.held_out], source)
     with step("Evaluating"):
         answers = fitted.answers(encode(tested, spec), truth)
         constant = constant_answers(label.task, label.numbers[~rows.held_out], truth, len(label.classes))
@@ -79,7 +78,7 @@ def fit(training: Training, source: Source, rows: Rows, champion: Model | None, 
         decision,
         learned.num_rows,
         tested.num_rows,
-        tuple(note for note in (choice.reason, label.note) if note),
+        tuple(note for note in (choice.reason, label.note, *source.notes) if note),
     )
 
 
@@ -124,9 +123,12 @@ def _learn(
     spec: FeatureSpec,
     learned: pa.Table,
     truth: npt.NDArray[Any],
-    preparation: Preparation | None,
+    source: Source,
 ) -> Fitted:
-    estimator = algorithms.build(choice, label.task, spec, prepare=training.prepare, seed=training.seed)
+    planned = bool(source.plan)
+    estimator = algorithms.build(
+        choice, label.task, spec, prepare=training.prepare, seed=training.seed, planned=planned
+    )
     matrix = encode(learned, spec)
     with step(f"Fitting {choice.name}", algorithms.rounds(estimator)) as advance:
         try:
@@ -136,7 +138,7 @@ def _learn(
                 f"{choice.name} could not be trained: {error}", hint="Check its PARAMS and the features."
             ) from error
     algorithms.name_features(estimator, spec.names)
-    return Fitted(training.name, label.task, spec, label.classes, estimator, preparation)
+    return Fitted(training.name, label.task, spec, label.classes, estimator, source.preparation)
 
 
 def _decide(

@@ -33,6 +33,8 @@ class Model:
         The input columns; iterating gives their names.
     preparation : Preparation or None
         How the features come from raw rows, where built-in functions in the query compute them.
+    prepared_as : str
+        What `PREPARE auto` made of the query, as a query to paste and edit; empty where it stayed.
     query : str
         The training query, as it was written.
     inputs : tuple of str
@@ -80,6 +82,7 @@ class Model:
     seconds: float
     reason: str
     preparation: Preparation | None = None
+    prepared_as: str = ""
     deployed: bool = False
     trigger: str = field(default="manual", compare=False)
 
@@ -147,6 +150,7 @@ class Model:
                 "columns": self.features.to_record(),
                 "key": list(self.key),
                 "preparation": self.preparation and self.preparation.to_record(),
+                "plan": self.prepared_as,
             },
             "query": self.query,
             "inputs": dict(self.input_versions),
@@ -174,6 +178,7 @@ class Model:
             key=tuple(row["features"]["key"]),
             features=FeatureSpec.from_record(row["features"]["columns"]),
             preparation=Preparation.from_record(row["features"].get("preparation")),
+            prepared_as=row["features"].get("plan", ""),
             inputs=tuple(row["inputs"]),
             input_versions=row["inputs"],
             metrics=row["metrics"]["scores"],

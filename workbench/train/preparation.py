@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING, Any
 from workbench.engines.duckdb import connect, execute, fetch
 from workbench.errors import InvalidData, NotFound
 from workbench.names import quote
+from workbench.train import algorithms
+from workbench.train.evaluate import measures
+from workbench.train.features import choose_features, find_column
+from workbench.train.label import MOST_WHOLE_CLASSES, Task
+from workbench.train.plan import Plan, look, make_plan
 from workbench.transform.fitting import Only
 from workbench.transform.training import RAW, Prepared, calls_steps, prepare
 
@@ -31,18 +36,26 @@ class Preparation:
     ----------
     columns : mapping of str to str
         For each feature its expression in plain DuckDB SQL, with what was fitted as constants.
-    inputs : tuple of str
-        The raw columns to give.
+    types : mapping of str to str
+        The raw columns to give, and the DuckDB types they had in the training.
     """
 
     columns: Mapping[str, str]
-    inputs: tuple[str, ...]
+    types: Mapping[str, str]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The raw columns to give."""
+        return tuple(self.types)
 
     @property
     def sql(self) -> str:
         """The query over raw rows, which stand in the relation `mlstore_raw`."""
         columns = ", ".join(f"{text} AS {quote(name)}" for name, text in self.columns.items())
-        return f"SELECT {columns} FROM {ROWS}"
+        typed = ", ".join(
+            f"CAST({quote(name)} AS {kind}) AS {quote(name)}" for name, kind in self.types.items()
+        )
+        return f"SELECT {columns} FROM (SELECT {typed} FROM {ROWS})"
 
     def apply(self, rows: pa.RecordBatch | pa.Table) -> pa.Table:
         """Compute the features of raw rows, in their order; other columns are ignored.
@@ -61,28 +74,50 @@ class Preparation:
             hint = NotFound.named("column", missing[0], table.column_names).hint
             raise InvalidData(f"The model needs the columns {', '.join(missing)}, not given here.", hint=hint)
         chosen = table.select([given[name.lower()] for name in self.inputs])
+        _check_whole(chosen, self.types)
         with connect() as cursor:
             cursor.register(ROWS, chosen.rename_columns(list(self.inputs)))
             return fetch(execute(cursor, self.sql))
 
     @classmethod
-    def of(cls, prepared: Prepared, features: Sequence[str]) -> Preparation:
-        """Take the features from a query; those that it does not compute are raw columns themselves."""
+    def of(cls, prepared: Prepared, features: Sequence[str], types: Mapping[str, str]) -> Preparation:
+        """Take the features from a query; those that it does not compute are raw columns themselves.
+
+        `types` are those of the columns of the query, the raw ones included.
+        """
         columns = {name: prepared.columns.get(name, quote(name)) for name in features}
         inputs = [each for name in features for each in prepared.reads.get(name, (name,))]
-        return cls(columns, tuple(dict.fromkeys(inputs)))
+        return cls(columns, {name: types.get(RAW + name) or types[name] for name in inputs})
 
     def to_record(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        return {"columns": dict(self.columns), "inputs": list(self.inputs)}
+        return {"columns": dict(self.columns), "types": dict(self.types)}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any] | None) -> Preparation | None:
         """Read what `to_record` gave; None gives None."""
-        return None if record is None else cls(record["columns"], tuple(record["inputs"]))
+        return None if record is None else cls(record["columns"], record["types"])
 
 
-def prepared_query(lake: Lake, cursor: Cursor, training: Training, split: Split) -> Prepared | None:
+def _check_whole(rows: pa.Table, types: Mapping[str, str]) -> None:
+    """Refuse fractions where the training had whole numbers; a cast would round them."""
+    from pyarrow import ArrowException, int64
+    from pyarrow.types import is_floating
+
+    for (name, kind), column in zip(types.items(), rows.columns, strict=True):
+        if "INT" in kind and is_floating(column.type):
+            try:
+                column.cast(int64())
+            except ArrowException as error:
+                raise InvalidData(
+                    f"The column {name!r} holds fractions where the model learned whole numbers.",
+                    hint="Round them in the query, or train on fractions as well.",
+                ) from error
+
+
+def prepared_query(
+    lake: Lake, cursor: Cursor, training: Training, query: str, split: Split
+) -> Prepared | None:
     """Fit the built-in functions of a training query on its training rows; None if it calls none.
 
     Raises
@@ -90,7 +125,7 @@ def prepared_query(lake: Lake, cursor: Cursor, training: Training, split: Split)
     InvalidData
         If nothing but the features tells rows apart, for they are not there yet.
     """
-    if not calls_steps(training.query):
+    if not calls_steps(query):
         return None
     split = split.resolved(training.key, ())
     if not split.columns:
@@ -104,7 +139,7 @@ def prepared_query(lake: Lake, cursor: Cursor, training: Training, split: Split)
         return f"{names[-1]} IS NOT NULL AND NOT ({held_out})"
 
     only = Only((*split.columns, training.label), where)
-    return prepare(cursor, training.query, training.key, training.label, only)
+    return prepare(cursor, query, training.key, training.label, only)
 
 
 def union(lake: Lake, cursor: Cursor, prepared: Prepared, training: Training, split: Split) -> str:
@@ -123,17 +158,62 @@ def _held_out(lake: Lake, cursor: Cursor, split: Split, relation: str) -> str:
     """Write the condition that a row of a relation is held out."""
     described = lake.run(cursor, f"DESCRIBE FROM ({relation})").fetchall()
     types = {row[0]: row[1] for row in described}
+    columns = tuple(find_column(column, types, "split column") for column in split.columns)
+    split = replace(split, columns=columns)
     if split.needs_threshold:
         row = lake.run(cursor, split.threshold_query(f"({relation})")).fetchone()
         split = replace(split, threshold=row[0] if row else None)
-    names = {name.lower(): name for name in types}
-    columns = tuple(names.get(column.lower(), column) for column in split.columns)
-    return replace(split, columns=columns).expression(types)
+    return split.expression(types)
 
 
 def is_raw(name: str) -> bool:
     """Tell whether a column of a prepared query is a raw one beside the others."""
     return name.startswith(RAW)
+
+
+def planned_query(
+    lake: Lake, cursor: Cursor, training: Training, split: Split, types: Mapping[str, str], staged: str
+) -> tuple[str, Plan] | None:
+    """Plan the features of `PREPARE auto` from the rows in the table `staged`; None if nothing is to be done.
+
+    Returns
+    -------
+    tuple
+        The plan as a query, and the plan.
+    """
+    split = split.resolved(training.key, ())
+    if training.prepare != "auto" or calls_steps(training.query) or not split.columns:
+        return None
+    features = choose_features(training, types)
+    label = find_column(training.label, types, "label")
+    task = _task(lake, cursor, training, types[label], label, staged)
+    rows = f"(SELECT * FROM {staged} WHERE {quote(label)} IS NOT NULL AND NOT ("
+    rows += f"{_held_out(lake, cursor, split, f'FROM {staged}')}))"
+    kinds = {name: types[name] for name in features}
+    columns = look(lake, cursor, rows, label, kinds, classes=task != "regression")
+    needs = algorithms.needs(training.model, task)
+    if needs != "nothing" and any(not (c.is_number or c.is_text or c.is_time) for c in columns):
+        return None
+    target = quote(label) if types[label] != "VARCHAR" and task != "multiclass" else None
+    plan = make_plan(columns, needs, target)
+    if plan is None:
+        return None
+    kept = {name.lower(): name for name in (*training.key, *split.columns, label)}
+    others = [name for name in kept.values() if name not in plan.features]
+    return plan.text(training.query, others), plan
+
+
+def _task(lake: Lake, cursor: Cursor, training: Training, kind: str, label: str, staged: str) -> Task:
+    """Tell what kind of task a label makes, before its values are read."""
+    row = lake.run(cursor, f"SELECT count(DISTINCT {quote(label)}) FROM {staged}").fetchone()
+    values = row[0] if row else 0
+    wanted = algorithms.wants(training.model)
+    if training.metric is not None:
+        wanted = "regression" if training.metric in measures("regression") else "classes"
+    whole = kind in ("BOOLEAN", "VARCHAR") or ("INT" in kind and values <= MOST_WHOLE_CLASSES)
+    if wanted == "regression" or (wanted is None and not whole):
+        return "regression"
+    return "binary" if values <= 2 else "multiclass"
 
 
 def raw_columns(table: pa.Table) -> pa.Table:

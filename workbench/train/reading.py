@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from workbench.derivation import fingerprint
 from workbench.engines.duckdb import fetch
 from workbench.engines.sql import source_tables
-from workbench.errors import InvalidData, NotFound
+from workbench.errors import InvalidData
 from workbench.lake.inputs import base_tables
 from workbench.names import quote, quote_all
-from workbench.train.preparation import Preparation, is_raw, prepared_query, union
+from workbench.train.features import choose_features, find_column
+from workbench.train.preparation import Preparation, is_raw, planned_query, prepared_query, union
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +36,8 @@ class Source:
     """What a training query gave, before any of it is read into memory.
 
     It stands in a temporary table of the cursor. `types` are the DuckDB types of its columns;
-    `label`, `key` and `features` are spelt as the query has them.
+    `label`, `key` and `features` are spelt as the query has them. `plan` is the query that
+    `PREPARE auto` made of it, if it did, and `notes` say what is worth knowing of that.
     """
 
     snapshot: int
@@ -50,6 +52,8 @@ class Source:
     unlabelled: int
     preparation: Preparation | None = None
     raw: tuple[str, ...] = ()
+    plan: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,13 +81,18 @@ def stage(lake: Lake, cursor: Cursor, training: Training, split: Split) -> Sourc
         If there are too few rows, or no features.
     """
     inputs = base_tables(lake, source_tables(training.query), source_tables, cursor)
-    prepared = prepared_query(lake, cursor, training, split)
+    prepared = prepared_query(lake, cursor, training, training.query, split)
     query = training.query if prepared is None else union(lake, cursor, prepared, training, split)
-    lake.run(cursor, f"CREATE OR REPLACE TEMP TABLE {_STAGED} AS FROM ({query}\n)")
-    described = lake.run(cursor, f"DESCRIBE FROM temp.{_STAGED}").fetchall()
+    described = _run(lake, cursor, query)
+    types = {row[0]: row[1] for row in described}
+    planned = planned_query(lake, cursor, training, split, types, f"temp.{_STAGED}")
+    if planned is not None:
+        prepared = prepared_query(lake, cursor, training, planned[0], split)
+        query = planned[0] if prepared is None else union(lake, cursor, prepared, training, split)
+        described = _run(lake, cursor, query)
     types = {row[0]: row[1] for row in described if prepared is None or not is_raw(row[0])}
     label = find_column(training.label, types, "label")
-    features = choose_features(training, types)
+    features = tuple(planned[1].features) if planned else choose_features(training, types)
     row = lake.run(
         cursor,
         f"SELECT count(*), count({quote(label)}), sum(hash(t)::HUGEINT)::VARCHAR FROM temp.{_STAGED} AS t",
@@ -102,9 +111,17 @@ def stage(lake: Lake, cursor: Cursor, training: Training, split: Split) -> Sourc
         digest=fingerprint(row[0], row[2], described),
         rows=row[1],
         unlabelled=row[0] - row[1],
-        preparation=None if prepared is None else Preparation.of(prepared, features),
+        preparation=None if prepared is None else Preparation.of(prepared, features, dict(described)),
+        plan=planned[0] if planned else "",
+        notes=planned[1].notes if planned else (),
         raw=tuple(row[0] for row in described if row[0] not in types),
     )
+
+
+def _run(lake: Lake, cursor: Cursor, query: str) -> list[tuple[str, str]]:
+    """Run a query into the temporary table; return its columns and their types."""
+    lake.run(cursor, f"CREATE OR REPLACE TEMP TABLE {_STAGED} AS FROM ({query}\n)")
+    return [row[:2] for row in lake.run(cursor, f"DESCRIBE FROM temp.{_STAGED}").fetchall()]
 
 
 def read(lake: Lake, cursor: Cursor, source: Source, split: Split) -> Rows:
@@ -135,45 +152,6 @@ def read(lake: Lake, cursor: Cursor, source: Source, split: Split) -> Rows:
     held_out = table[_HELD_OUT].to_numpy()
     _check_sides(held_out, split)
     return Rows(table, held_out, split)
-
-
-def choose_features(training: Training, columns: Sequence[str] | Mapping[str, str]) -> tuple[str, ...]:
-    """Return the feature columns: those named, or all but label, key, split columns and EXCEPT.
-
-    Raises
-    ------
-    NotFound
-        If a named column does not exist.
-    InvalidData
-        If nothing is left.
-    """
-    if training.features is not None:
-        return tuple(find_column(name, columns, "feature") for name in training.features)
-    left_out = {training.label, *training.key, *training.rule().columns, *training.exclude}
-    for name in training.exclude:
-        find_column(name, columns, "column to leave out")
-    folded = {name.lower() for name in left_out}
-    features = tuple(name for name in columns if name.lower() not in folded)
-    if not features:
-        raise InvalidData(
-            f"The query of {training.name!r} returns no features beside {', '.join(sorted(left_out))}.",
-            hint="Select the columns to learn from as well.",
-        )
-    return features
-
-
-def find_column(name: str, columns: Sequence[str] | Mapping[str, str], noun: str) -> str:
-    """Return a column as the query spells it, whatever the case.
-
-    Raises
-    ------
-    NotFound
-        If there is none.
-    """
-    for column in columns:
-        if column.lower() == name.lower():
-            return column
-    raise NotFound.named(noun, name, columns, within="the query's columns")
 
 
 def _versions(lake: Lake, cursor: Cursor, inputs: Sequence[str]) -> dict[str, int | None]:

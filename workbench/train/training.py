@@ -214,6 +214,7 @@ def _draft(task: _Task, source: Source, rows: Rows, found: Fit, logged: Logged) 
         key=source.key,
         features=found.fitted.features,
         preparation=source.preparation,
+        prepared_as=source.plan,
         query=task.training.query,
         inputs=source.inputs,
         input_versions=source.input_versions,
