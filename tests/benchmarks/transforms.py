@@ -50,7 +50,8 @@ APPLIED = """
 CREATE OR REPLACE TEMP TABLE made AS
 SELECT id, (a - {mean}) / {std} AS a, (b - {low}) / ({high} - {low}) AS b,
        (c - {q[1]}) / ({q[2]} - {q[0]}) AS c, sign(d) * ln(1 + abs(d)) AS d, coalesce(e, {fill}) AS e,
-       least(greatest(a, {cut[0]}), {cut[1]}) AS a_cut, {bins} AS b_bin, [{flags}] AS k, o.place AS city, o.n AS city_count
+       least(greatest(a, {cut[0]}), {cut[1]}) AS a_cut, {bins} AS b_bin, [{flags}] AS k,
+       o.place AS city, o.n AS city_count
 FROM rows LEFT JOIN places AS o USING (city)
 """
 

@@ -87,7 +87,9 @@ class Plan:
         return f"SELECT {listed}\nFROM (\n{query}\n)"
 
 
-def make_plan(columns: Sequence[Column], needs: Needs, target: str | None) -> Plan | None:
+def make_plan(
+    columns: Sequence[Column], needs: Needs, target: str | None, *, named: bool = False
+) -> Plan | None:
     """Decide what is made of each column; None if all of them stay as they are.
 
     Parameters
@@ -96,11 +98,15 @@ def make_plan(columns: Sequence[Column], needs: Needs, target: str | None) -> Pl
     needs : {"nothing", "complete", "scaled"}
     target : str or None
         The label as a number in SQL, where it is one or has two values.
+    named : bool
+        Whether the features were asked for by name; then none is left out.
     """
     features: dict[str, str] = {}
     notes = []
     for column in columns:
-        if column.is_identifier:
+        if named:
+            features |= _features(column, needs, target)
+        elif column.is_identifier:
             notes.append(f"{column.name} is left out: nearly every row has a value of its own")
         elif column.rows >= _ENOUGH and column.alone >= _PERFECT:
             notes.append(f"{column.name} is left out: alone it tells the label nearly perfectly")

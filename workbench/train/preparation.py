@@ -195,7 +195,7 @@ def planned_query(
     if needs != "nothing" and any(not (c.is_number or c.is_text or c.is_time) for c in columns):
         return None
     target = quote(label) if types[label] != "VARCHAR" and task != "multiclass" else None
-    plan = make_plan(columns, needs, target)
+    plan = make_plan(columns, needs, target, named=training.features is not None)
     if plan is None:
         return None
     kept = {name.lower(): name for name in (*training.key, *split.columns, label)}
