@@ -185,9 +185,25 @@ def read_header(text: str, start: int) -> Header:
         elif piece.kind in ("open", "close"):
             depth += 1 if piece.kind == "open" else -1
         elif depth <= 0 and text[piece.start : end].lower() == "as":
+            flags, end = _flags_after(text, end, flags)
             return Header("".join(masked[: piece.start]), flags, _body_start(text, end))
         position = end
     return Header("".join(masked), flags, None)
+
+
+def _flags_after(text: str, position: int, flags: Flags) -> tuple[Flags, int]:
+    """Read flags that stand right behind AS on its line; return them and where they end."""
+    last = position
+    while position < len(text):
+        piece = next(pieces(text, position))
+        if piece.kind == "space" and "\n" not in text[piece.start : piece.end]:
+            position = piece.end
+        elif _is_meant(text, piece):
+            flags, position = read_flag(text, piece, flags)
+            last = position
+        else:
+            break
+    return flags, last
 
 
 def check_closed(text: str, piece: Piece) -> None:

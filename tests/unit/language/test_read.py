@@ -357,3 +357,25 @@ def test_file_is_split_at_lines_of_dashes() -> None:
     assert split_file(text) == [(3, "\ntables\n"), (6, "select '---'\r\n"), (8, "select 1 ---\n\n")]
     assert split_file("") == []
     assert split_file("a\u2028---\u2028b") == [(1, "a\u2028---\u2028b")]
+
+
+@pytest.mark.parametrize(
+    ("text", "body"),
+    [
+        ("transform f KEY (id) AS --plan\nselect 1 as id", "select 1 as id"),
+        ("transform f KEY (id) AS --quiet --plan\nselect 1 as id", "select 1 as id"),
+        ("transform f KEY (id) AS --plan select 1 as id", "select 1 as id"),
+        ("query f AS --plan\n-- a comment\nselect 1", "-- a comment\nselect 1"),
+    ],
+)
+def test_flags_behind_as_are_flags(text: str, body: str) -> None:
+    """A plan that was asked for must not be run because AS stood before it."""
+    statement = parse(text)
+    assert statement.flags.plan
+    assert statement.query.strip() == body
+
+
+def test_a_comment_behind_as_is_a_comment() -> None:
+    statement = parse("query f AS -- a plan\nselect 1")
+    assert not statement.flags.plan
+    assert statement.query.strip().endswith("select 1")
