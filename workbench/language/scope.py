@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from workbench.language.scan import sql_pieces
+from workbench.transform.steps import STEPS
 
 _KEYWORDS = (
     "all and any array as asc between by case cast columns create cross cube delete desc describe "
@@ -22,11 +23,7 @@ KEYWORDS = _KEYWORDS.split()
 FUNCTIONS: Mapping[str, str] = {
     "predict": "predict(model, cols…)",
     "predict_proba": "predict_proba(model, cols…)",
-    "standardize": "standardize(x)",
-    "impute": "impute(x, 'mean|median|mode|constant')",
-    "one_hot": "one_hot(c[, max])",
-    "date_parts": "date_parts(ts)",
-    "cyclical": "cyclical(ts, 'hour')",
+    **{step.name: step.signature for step in STEPS.values()},
 }
 """The store's own functions, with their arguments."""
 
