@@ -27,6 +27,7 @@ from workbench.schedule import after_write
 from workbench.train import Model, registry
 from workbench.transform import Query, Transform, define_query, redefine, transforms
 from workbench.transform.code import source_fingerprint
+from workbench.transform.refit import refit
 
 
 class Keeping:
@@ -286,23 +287,10 @@ class Keeping:
         return read_snapshot(self._lake, snapshot)
 
     def _refit(self, transform: Transform) -> Run:
-        made = redefine(self._lake, transform, refit=True)
-        assert made.snapshot is not None
-        self._follow_warning(made.snapshot)
-        rows = self._lake.records.rows("runs", "name = $name", {"name": transform.name})
-        row = rows[-1]
-        return Run(
-            transform.name,
-            "transform",
-            "full",
-            f"refitted: version {made.version}",
-            {name: (pair[0], pair[1]) for name, pair in row["inputs"].items()},
-            made.snapshot,
-            row["rows_read"],
-            row["rows_written"],
-            row["rows_deleted"],
-            row["seconds"],
-        )
+        run = refit(self._lake, transform)
+        assert run.snapshot is not None
+        self._follow_warning(run.snapshot)
+        return run
 
     def _set_status(self, name: str, status: str) -> Snapshot:
         recorded = self._recorded_name(name)

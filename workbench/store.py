@@ -189,6 +189,8 @@ class Store(Keeping):
         when : str
             When it is refreshed: "manual", "on write", "every '1 hour'", "cron '0 6 * * *'",
             "changed >= 5%", "after name", and these with and, or, COOLDOWN.
+        refit_when : str or None
+            When the built-in functions are fitted anew, as a new version; counted from the last fit.
         using : {"sql", "ibis", "python"}
             The language of a text; a function or an expression says it by itself.
 
@@ -200,8 +202,12 @@ class Store(Keeping):
         body = read_body(self._lake, query, using, on)
         if reads_predictions(body.sql or body.query) and body.using != "python":
             raise Unsupported("predict() does not go into a transform.", hint="Bind the model to its table.")
-        if refit_when is not None:
-            raise Unsupported("REFIT WHEN is not there yet.", hint=f"Leave it out, and say: refit {name}.")
+        fits = body.using != "python" and self._calls_steps(body.sql or body.query)
+        if refit_when is not None and not fits:
+            raise InvalidData(
+                f"The query of {name!r} calls no built-in function, so nothing can be fitted anew.",
+                hint="Leave REFIT WHEN out.",
+            )
         before = self._lake.head()
         draft = Transform(
             name,
@@ -210,11 +216,14 @@ class Store(Keeping):
             _names(key),
             on=on,
             trigger=check_trigger(when),
+            refit_when=None if refit_when is None else check_trigger(refit_when),
             using=body.using,
             sql=body.sql,
             code=body.code,
         )
         self._check_trigger(draft.name, draft.trigger, [on] if on else [])
+        if draft.refit_when is not None:
+            self._check_trigger(draft.name, draft.refit_when, [on] if on else [])
         made = create_transform(self._lake, draft)
         if made.snapshot is not None and made.snapshot > before:
             self._follow_warning(made.snapshot)
@@ -458,7 +467,7 @@ class Store(Keeping):
             run = registry.get(self._lake, f"{name}@latest").refresh(self._lake, full=full)
             self._follow_model(name)
             return [run]
-        known = answers.derivations(self._lake)
+        known = answers.scheduled(self._lake)
         if name is not None:
             name = self._lake.records.spelling(name)
             if name not in {each.name for each in known}:
@@ -564,7 +573,7 @@ class Store(Keeping):
 
     def _on_write(self) -> list[Any]:
         """List what a write waits for: an asynchronous binding is left to a later refresh."""
-        return [each for each in answers.derivations(self._lake) if getattr(each, "mode", "sync") == "sync"]
+        return [each for each in answers.scheduled(self._lake) if getattr(each, "mode", "sync") == "sync"]
 
     def _follow_model(self, name: str) -> None:
         """Predict anew what is bound to a model whose champion may have changed."""

@@ -1,6 +1,6 @@
 """What the Store answers from several rooms at once: what there is, what it is, what would happen."""
 
-from workbench.answers.catalog import catalog, dependents, derivations, names, tables
+from workbench.answers.catalog import catalog, dependents, derivations, names, scheduled, tables
 from workbench.answers.describe import describe
 from workbench.answers.plan import PlanReport, make_plan
 from workbench.answers.stale import stale
@@ -13,6 +13,7 @@ __all__ = [
     "describe",
     "make_plan",
     "names",
+    "scheduled",
     "stale",
     "tables",
 ]

@@ -13,6 +13,7 @@ from workbench.lake.snapshots import changed_tables
 from workbench.train import registry
 from workbench.transform import Transform
 from workbench.transform.circles import readers
+from workbench.transform.refit import refits
 
 if TYPE_CHECKING:
     from workbench.lake import Lake
@@ -26,6 +27,12 @@ def derivations(lake: Lake) -> list[Derivation]:
     found: list[Derivation] = [Transform.from_record(row) for row in rows if row["kind"] == TRANSFORM]
     found += [Binding.from_record(row) for row in rows if row["kind"] == BINDING]
     return found
+
+
+def scheduled(lake: Lake) -> list[Derivation]:
+    """List all that triggers act on: the derivations, and what fits the transforms among them anew."""
+    known = derivations(lake)
+    return [*refits([each for each in known if isinstance(each, Transform)]), *known]
 
 
 def dependents(lake: Lake, name: str) -> list[str]:

@@ -18,6 +18,7 @@ from workbench.schedule import decide
 from workbench.train import registry
 from workbench.train.describe import describe_model
 from workbench.transform import Transform, find_query, find_transform
+from workbench.transform.refit import Refit
 from workbench.transform.sources import Catalog, say_refresh
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def _add_transform(
         "reads": ", ".join(transform.inputs),
         "when": transform.trigger,
         **due(lake, transform),
+        **_refit(lake, transform),
         "status": transform.status,
         "to be refreshed": reason(lake, transform) or "no, it is up to date",
         "refreshed": _refreshed(lake, transform),
@@ -110,6 +112,14 @@ def due(lake: Lake, each: Derivation) -> dict[str, str]:
         return {}
     decision = decide(lake, each)
     return {"due": f"{'yes' if decision.due else 'no'}: {decision.reason}"}
+
+
+def _refit(lake: Lake, transform: Transform) -> dict[str, str]:
+    """Say when the built-in functions are fitted anew, and whether that is due."""
+    if transform.refit_when is None:
+        return {}
+    said = due(lake, Refit(transform)).get("due", "")
+    return {"refit when": transform.refit_when, **({"refit due": said} if said else {})}
 
 
 def _refreshed(lake: Lake, transform: Transform) -> str:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from workbench.lake import Lake
 
 
+REFIT = "refit"
+"""The kind that writes the table of another derivation, whose turn is then over."""
+
+
 def in_order(derivations: Iterable[Derivation]) -> list[Derivation]:
     """Sort derivations so that each stands after those whose output it reads, or that it runs after.
 
@@ -101,9 +105,11 @@ def refresh(
 
 def _refresh_due(lake: Lake, derivations: Sequence[Derivation], *, full: bool) -> list[Run]:
     runs: list[Run] = []
-    failed: set[str] = set()
+    failed, made = set[str](), set[str]()
     first: WorkbenchError | None = None
     for each in in_order(derivations):
+        if each.output in made:
+            continue
         if failed.intersection((*each.inputs, *waits_for(each.trigger))):
             failed |= {each.output, each.name}
             continue
@@ -115,6 +121,8 @@ def _refresh_due(lake: Lake, derivations: Sequence[Derivation], *, full: bool) -
             first = first or error
             failed |= {each.output, each.name}
             continue
+        if each.kind == REFIT:
+            made.add(each.output)
         if run.mode != "noop":
             runs.append(run)
     if first is not None:
@@ -123,6 +131,8 @@ def _refresh_due(lake: Lake, derivations: Sequence[Derivation], *, full: bool) -
 
 
 def _is_wanted(lake: Lake, each: Derivation, *, full: bool) -> bool:
+    if each.kind == REFIT:
+        return decide(lake, each).due
     if each.kind == "model" and (full or each.trigger == MANUAL):
         return False
     return full or each.trigger in (MANUAL, ON_WRITE) or decide(lake, each).due
@@ -134,9 +144,11 @@ def after_write(lake: Lake, derivations: Sequence[Derivation], changed: Collecti
     Schedules are left to `refresh`. A derivation that fails leaves its dependents as they were; its
     failed run is among those returned, since the write itself stands.
     """
-    tables, ran = set(changed), set[str]()
+    tables, ran, made = set(changed), set[str](), set[str]()
     runs: list[Run] = []
     for each in in_order(derivations):
+        if each.output in made:
+            continue
         if not (tables.intersection(each.inputs) or ran.intersection(waits_for(each.trigger))):
             continue
         try:
@@ -152,6 +164,8 @@ def after_write(lake: Lake, derivations: Sequence[Derivation], changed: Collecti
         if run.mode == "noop":
             continue
         runs.append(run)
+        if each.kind == REFIT:
+            made.add(each.output)
         tables.add(each.output)
         ran.add(each.name)
     return runs

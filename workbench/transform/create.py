@@ -18,7 +18,7 @@ from workbench.names import check_name
 from workbench.progress import step
 from workbench.transform.circles import find_circle
 from workbench.transform.compute import STAGED, Computed, compute_full
-from workbench.transform.definition import KIND, Transform
+from workbench.transform.definition import KIND, Transform, refit_name
 from workbench.transform.fitting import Fitted, fit
 from workbench.transform.sources import Catalog, say_refresh
 
@@ -154,9 +154,19 @@ def _define(lake: Lake, draft: _Draft, previous: Mapping[str, Any] | None) -> Tr
             lake.records.append(tx, "lineage", _lineage_rows(lake, transform, edges, tx.cursor))
             run = write_rows(lake, tx, transform, computed, run)
             finish(lake, tx, transform, run, computed, started, clock)
+            _record_fit(lake, tx, transform, computed.head, started)
         return replace(transform, snapshot=tx.snapshot)
     finally:
         cursor.close()
+
+
+def _record_fit(lake: Lake, tx: Transaction, transform: Transform, head: int, started: datetime) -> None:
+    """Record from where `REFIT WHEN` counts."""
+    if transform.refit_when is None:
+        return
+    name = refit_name(transform.name)
+    lake.records.set_watermarks(tx, name, dict.fromkeys(transform.inputs, head))
+    lake.records.append_run(tx, Run(name, "refit", "full", f"version {transform.version}"), started)
 
 
 def _first(version: int) -> str:
@@ -248,6 +258,8 @@ def _retrigger(lake: Lake, known: Transform, draft: Transform) -> Transform:
     changed = replace(known, trigger=draft.trigger, refit_when=draft.refit_when, status="active")
     with lake.commit(f"transform {known.name} WHEN {draft.trigger}") as tx:
         lake.records.define(tx, KIND, known.name, known.version, known.fingerprint, changed.to_record())
+        if known.refit_when is None and known.snapshot is not None:
+            _record_fit(lake, tx, changed, known.snapshot, datetime.now(UTC))
     return changed
 
 

@@ -34,6 +34,8 @@ class Transform:
         The tables it reads, qualified.
     trigger : str
         When it is refreshed.
+    refit_when : str or None
+        When its built-in functions are fitted anew.
     version : int
         Counts the definitions of this name.
     using : str
@@ -110,6 +112,11 @@ class Transform:
             snapshot=row["snapshot_id"],
             **definition,
         )
+
+
+def refit_name(name: str) -> str:
+    """Return the name under which the fits of a transform are recorded: it has watermarks of its own."""
+    return f"refit {name}"
 
 
 def transforms(lake: Lake) -> list[Transform]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 import workbench
+from workbench.errors import InvalidData, WorkbenchError
+from workbench.schedule import clock
 from workbench.store import Store
 from workbench.transform.definition import find_transform
 from workbench.transform.steps import STEPS
@@ -93,3 +96,45 @@ def test_many_categories_are_kept_as_state(table: Store) -> None:
     import pyarrow as pa
 
     assert shared.transform(pa.table({"c": ["v1", "v5999", "?"]}))["c"].to_pylist() == [2, 1, 0]
+
+
+def test_refit_when_fits_anew_and_counts_from_the_last_fit(table: Store) -> None:
+    table.transform(
+        "f", "SELECT n, min_max(x) AS y FROM t", on="t", key="n", when="on write", refit_when="changed >= 10%"
+    )
+    table.sql("UPDATE t SET x = 20 WHERE n = 1")
+    assert find_transform(table._lake, "f").version == 1
+    facts = table.describe("f").facts
+    assert facts["refit when"] == "changed >= 10%"
+    assert facts["refit due"].startswith("no")
+    assert "0.5" in facts["refit due"]
+    table.transform("g", "SELECT n, y * 2 AS twice FROM f", key="n", when="on write")
+    table.sql("UPDATE t SET x = 40 WHERE n BETWEEN 2 AND 30")
+    assert find_transform(table._lake, "f").version == 2
+    assert table.sql("SELECT max(y) AS y FROM f").rows() == [{"y": 1.0}]
+    assert table.sql("SELECT max(twice) AS y FROM g").rows() == [{"y": 2.0}]
+    assert table.describe("f").facts["refit due"].startswith("no")
+    table.sql("UPDATE t SET x = 80 WHERE n = 1")
+    assert table.sql("SELECT max(y) AS y FROM f").rows() == [{"y": 2.0}]
+
+
+def test_refit_when_on_a_schedule_is_done_by_refresh_all(
+    table: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    table.transform("f", "SELECT n, min_max(x) AS y FROM t", key="n", refit_when="every '1 day'")
+    table.sql("UPDATE t SET x = 40 WHERE n = 2")
+    table.refresh()
+    assert find_transform(table._lake, "f").version == 1
+    monkeypatch.setattr(clock, "now", lambda: now + timedelta(days=2))
+    runs = table.refresh()
+    assert [run.reason for run in runs] == ["refitted: version 2"]
+    assert table.refresh(full=True)[0].reason == "asked for"
+    assert find_transform(table._lake, "f").version == 2
+
+
+def test_refit_when_needs_something_to_fit(table: Store) -> None:
+    with pytest.raises(InvalidData, match="nothing can be fitted"):
+        table.transform("f", "SELECT n, x FROM t", key="n", refit_when="on write")
+    with pytest.raises(WorkbenchError, match="parsec"):
+        table.transform("f", "SELECT n, min_max(x) AS x FROM t", key="n", refit_when="every '1 parsec'")
