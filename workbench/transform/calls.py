@@ -61,7 +61,7 @@ class Call:
     @property
     def needs_fit(self) -> bool:
         """Whether it has statistics."""
-        return bool(self.step.statistics(self.arguments) or self.step.ranking(self.arguments))
+        return self.step.fits(self.arguments)
 
 
 def also_name(place: int) -> str:
@@ -187,6 +187,11 @@ class Body:
         found = {key: self.by_key(key).step.ranking(arguments) for key, arguments in self._given(keys)}
         return {key: query for key, query in found.items() if query}
 
+    def lessons(self, keys: list[str]) -> dict[str, str]:
+        """Write the queries for what is to be learnt from `{rows}`, by the call's key."""
+        found = {key: self.by_key(key).step.learns(arguments) for key, arguments in self._given(keys)}
+        return {key: query for key, query in found.items() if query}
+
     def _given(self, keys: list[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Pair the calls with their arguments as columns of `relation`."""
         for key, given in zip(keys, self._columns(keys), strict=True):
@@ -277,8 +282,7 @@ def _read(
     if not any(each is scope for each in seen):
         seen.append(scope)
     ordinal = next(n for n, each in enumerate(seen, start=1) if each is scope)
-    fits = step.statistics(span.arguments) or step.ranking(span.arguments)
-    level = _level(sql, span, node, scope) if fits else _OUTPUT
+    level = _level(sql, span, node, scope) if step.fits(span.arguments) else _OUTPUT
     key = key if ordinal == 1 else f"{key}#{ordinal}"
     return Call(key, sql[span.start : span.end], step, span, node, scope, level)
 

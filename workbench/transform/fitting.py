@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -227,6 +227,7 @@ def _fit_round(
 
 
 _ROWS = "mlstore_fitting"
+_BATCH = 10_000
 
 
 def _run(
@@ -259,7 +260,8 @@ def _compute(cursor: Cursor, body: Body, keys: list[str], relation: str) -> dict
     rankings = body.rankings(keys)
     fitted: dict[str, dict[str, Value]] = {key: {} for key in keys}
     rows = f"({relation}) AS mlstore_rows"
-    if len(rankings) + bool(columns) > 1 and not body.reads_plainly(keys):
+    lessons = body.lessons(keys)
+    if len(rankings) + len(lessons) + bool(columns) > 1 and not body.reads_plainly(keys):
         execute(cursor, f"CREATE OR REPLACE TEMP TABLE {_ROWS} AS {relation}")
         rows = f"temp.{_ROWS}"
     if columns:
@@ -270,7 +272,17 @@ def _compute(cursor: Cursor, body: Body, keys: list[str], relation: str) -> dict
         ranked = execute(cursor, query.replace("{rows}", rows))
         statistics = [each[0] for each in ranked.description]
         fitted[key] |= zip(statistics, map(_plain, ranked.fetchone() or ()), strict=True)
+    for key, query in lessons.items():
+        call = body.by_key(key)
+        values = _values(execute(cursor, query.replace("{rows}", rows)))
+        fitted[key] |= call.step.learn(call.arguments, values)
     return {**fitted}
+
+
+def _values(cursor: Cursor) -> Iterator[str]:
+    """Yield the texts of a query's column, without NULLs."""
+    for batch in cursor.to_arrow_reader(_BATCH):
+        yield from batch.column(0).drop_null().to_pylist()
 
 
 def _plain(value: object) -> Value:

@@ -243,9 +243,22 @@ class Cyclical(Transformer):
 
 
 class Tokenize(Transformer):
-    """`tokenize(text)`: the words of a text. For Arrow and Ibis tables, since lists differ in length."""
+    """`tokenize(text, kind, pieces, length)`: the words of a text, or numbers of subwords.
+
+    Words are for Arrow and Ibis tables, since the lists differ in length.
+    """
 
     _step = "tokenize"
+
+    def __init__(self, kind: str = "word", pieces: int = 1000, length: int = 64) -> None:
+        self.kind = kind
+        self.pieces = pieces
+        self.length = length
+
+    def _options(self) -> tuple[str, ...]:
+        if self.kind == "word":
+            return ()
+        return literal(self.kind), str(self.pieces), str(self.length)
 
 
 class Ngrams(Transformer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -350,3 +351,50 @@ def aggregate(word: str, values: list[int | None]) -> float | None:
     if not present:
         return None
     return float({"sum": sum, "min": min, "max": max, "mean": lambda v: sum(v) / len(v)}[word](present))
+
+
+# -- subwords ------------------------------------------------------------------------------------------
+
+
+def test_subwords_are_those_of_the_tokenizers_library() -> None:
+    """Cut by one regular expression in SQL, exactly as the library cuts."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    root = Path(__file__).resolve().parents[3]
+    lines = [line for line in (root / "docs" / "concepts.md").read_text("utf-8").splitlines() if line.strip()]
+    connection = duckdb.connect()
+    connection.execute(
+        "create table t as select unnest($l) as x, generate_subscripts($l, 1) as n", {"l": lines}
+    )
+    fitted = fit(connection, "select tokenize(x, 'subword', 300, 400) as y from t order by n")
+    found = [row[0] for row in connection.execute(fitted.sql).fetchall()]
+    pieces = fitted.steps[0].state["pieces"]
+    assert isinstance(pieces, tuple)
+    assert len(pieces) <= 300
+    named = [str(each)[1:] if str(each).startswith("▁") else f"##{each}" for each in pieces]
+    vocabulary = {"[UNK]": 1, **{name: place + 2 for place, name in enumerate(named)}}
+    library = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    library.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    words = [
+        " ".join(row[0])
+        for row in connection.execute(
+            fit(connection, "select tokenize(x) as y from t order by n").sql
+        ).fetchall()
+    ]
+    wanted = [each.ids for each in library.encode_batch(words)]
+    assert [row[: len(ids)] for row, ids in zip(found, wanted, strict=True)] == wanted
+    assert all(len(row) == 400 and not any(row[len(ids) :]) for row, ids in zip(found, wanted, strict=True))
+
+
+def test_subwords_of_unseen_signs_and_of_nothing() -> None:
+    connection = duckdb.connect()
+    connection.execute("create table t as select 'aa ab' as x, 1 as n")
+    query = "select tokenize(x, 'subword', 10, 4) as y from t order by n"
+    states = {step.call: step.state for step in fit(connection, query).steps}
+    connection.execute("insert into t values ('ω', 2), ('', 3), (null, 4), ('aa aa aa aa aa aa', 5)")
+    rows = [row[0] for row in connection.execute(expand(query, states)).fetchall()]
+    assert rows[1:4] == [[1, 1, 0, 0], [0, 0, 0, 0], None]
+    assert [len(row) for row in (rows[0], rows[4])] == [4, 4]
+    assert 0 not in rows[4]
+    empty = fit(connection, "select tokenize(x, 'subword') as y from t where n < 0").steps[0].state
+    assert empty["pieces"] is None or empty["pieces"] == ()

@@ -67,7 +67,7 @@ WRONG: Mapping[str, list[str]] = {
     "cyclical": ["x", "x, 'hours'", "x, hour"],
     "lag_feature": ["x, g", "x, g, t, 0"],
     "rolling": ["x, 'mean', g, t", "x, 'average', g, t, 3", "x, 'sum', g, t, 'a week'", "x, 'sum', g, t, 0"],
-    "tokenize": ["c, 'subwords'"],
+    "tokenize": ["c, 'subwords'", "c, 'word', 5", "c, 'subword', 0", "c, 'subword', 9, 'all'"],
     "ngrams": ["c", "c, 0"],
     "hash_text": ["c", "c, 'many'"],
     "tfidf": ["", "c, 0"],

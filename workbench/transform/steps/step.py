@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import ClassVar
 
@@ -21,8 +21,9 @@ class Step:
     """A function whose call becomes a plain SQL expression once its statistics are known.
 
     A step that needs nothing but an expression overrides `apply` alone. What is fitted is either
-    an aggregate over the rows (`statistics`) or a query over them (`ranking`): aggregates of all
-    calls share one pass, each ranking is a pass that reads its own columns only.
+    an aggregate over the rows (`statistics`), a query over them (`ranking`), or what a library
+    makes of a column (`learn`): aggregates of all calls share one pass, each ranking and each
+    column to learn from is a pass that reads its own columns only.
 
     Attributes
     ----------
@@ -45,6 +46,10 @@ class Step:
     most: ClassVar[int] = 1
     target: ClassVar[int | None] = None
 
+    def fits(self, arguments: tuple[str, ...]) -> bool:
+        """Tell whether there is anything to fit with these arguments."""
+        return bool(self.statistics(arguments) or self.ranking(arguments) or self.learns(arguments))
+
     def check(self, arguments: tuple[str, ...]) -> None:
         """Raise StatementError unless the step can be called with `arguments` (SQL texts)."""
         check_count(self, arguments, self.least, self.most)
@@ -66,6 +71,17 @@ class Step:
         Empty for a step that needs none.
         """
         return ""
+
+    def learns(self, arguments: tuple[str, ...]) -> str:
+        """Return a query of one column over the relation `{rows}`, for a step whose library learns.
+
+        Empty for a step that needs none.
+        """
+        return ""
+
+    def learn(self, arguments: tuple[str, ...], values: Iterable[str]) -> dict[str, Value]:
+        """Learn statistics from the values that `learns` gives."""
+        raise NotImplementedError
 
     def apply(self, arguments: tuple[str, ...], state: State) -> str:
         """Return the SQL expression that computes the step on `arguments`."""

@@ -6,10 +6,27 @@ NULL gives NULL, an empty text no words.
 
 from __future__ import annotations
 
-from workbench.transform.steps.step import State, Step, number, numbers, positive, short, texts
+from collections.abc import Iterable
+
+from workbench.errors import Unsupported
+from workbench.names import literal
+from workbench.transform.steps.step import (
+    State,
+    Step,
+    Value,
+    check_count,
+    number,
+    numbers,
+    option,
+    positive,
+    short,
+    texts,
+)
 
 _WORD = r"[\p{L}\p{M}\p{N}_]+"
 TERMS = 256
+PIECES = 1000
+LENGTH = 64
 
 
 def words_of(column: str) -> str:
@@ -18,7 +35,18 @@ def words_of(column: str) -> str:
 
 
 class Tokenize(Step):
-    """`tokenize(text)`: the words of a text in their order, a VARCHAR[].
+    """`tokenize(text[, 'word'|'subword'[, pieces[, length]]])`: the words of a text, or numbers of subwords.
+
+    By 'word' it is a VARCHAR[] of the words in their order. By 'subword' it is an INTEGER[] of
+    `length` (64) numbers: the text is cut into the longest of `pieces` (1,000) parts of words that
+    were learnt from the texts; 0 fills up, 1 stands for a sign never seen, longer texts are cut off.
+    The parts are learnt by the library `tokenizers`, and found in SQL by one regular expression:
+    alternatives in order of their length are WordPiece's longest match first. Many thousands of
+    parts are slow.
+
+    References
+    ----------
+    Wu et al. (2016), Google's neural machine translation system, arXiv:1609.08144.
 
     Examples
     --------
@@ -27,11 +55,80 @@ class Tokenize(Step):
     """
 
     name = "tokenize"
-    signature = "tokenize(text)"
+    signature = "tokenize(text[, 'word'|'subword'[, pieces[, length]]])"
+    most = 4
+
+    def check(self, arguments: tuple[str, ...]) -> None:
+        """Raise StatementError unless there are a text, and perhaps a way and numbers."""
+        super().check(arguments)
+        if len(arguments) > 1 and option(self, arguments[1], ("word", "subword")) == "word":
+            check_count(self, arguments, 2)
+        self._size(arguments)
+
+    def _size(self, arguments: tuple[str, ...]) -> tuple[int, int]:
+        pieces = positive(self, arguments[2], "number of pieces") if len(arguments) > 2 else PIECES
+        length = positive(self, arguments[3], "length") if len(arguments) > 3 else LENGTH
+        return pieces, length
+
+    def learns(self, arguments: tuple[str, ...]) -> str:
+        """Return the query for the words of each text, joined by spaces; none by 'word'."""
+        if len(arguments) < 2 or option(self, arguments[1], ("word", "subword")) == "word":
+            return ""
+        return f"SELECT array_to_string({words_of(arguments[0])}, ' ') FROM {{rows}}"
+
+    def learn(self, arguments: tuple[str, ...], values: Iterable[str]) -> dict[str, Value]:
+        """Learn the parts of words.
+
+        Raises
+        ------
+        Unsupported
+            If the library `tokenizers` is not installed.
+        """
+        try:
+            from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+        except ModuleNotFoundError as error:
+            raise Unsupported(
+                "tokenize(…, 'subword') needs the library tokenizers.", hint="pip install 'mlstore[text]'"
+            ) from error
+        pieces, _ = self._size(arguments)
+        tokenizer = Tokenizer(models.WordPiece(unk_token=_UNKNOWN))
+        tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        trainer = trainers.WordPieceTrainer(
+            vocab_size=pieces + 1, special_tokens=[_UNKNOWN], show_progress=False
+        )
+        tokenizer.train_from_iterator(values, trainer)
+        found = sorted(tokenizer.get_vocab().items(), key=lambda each: each[1])
+        return {"pieces": tuple(_marked(piece) for piece, _ in found if piece != _UNKNOWN)}
 
     def apply(self, arguments: tuple[str, ...], state: State) -> str:
-        """Return the list of words."""
-        return words_of(arguments[0])
+        """Return the list of words, or of the numbers of subwords."""
+        words = words_of(arguments[0])
+        if not self.learns(arguments):
+            return words
+        _, length = self._size(arguments)
+        pieces = texts(state["pieces"])
+        numbered = "list_transform(mlstore_w, lambda p: 1)"
+        if pieces:
+            listed = ", ".join(literal(piece) for piece in pieces)
+            place = f"enum_code(TRY_CAST(p AS ENUM ({listed})))"
+            numbered = f"list_transform(mlstore_w, lambda p: coalesce(CAST({place} AS INTEGER) + 2, 1))"
+        longest = "|".join([*sorted(pieces, key=lambda piece: (-len(piece), piece)), "."])
+        marked = f"array_to_string(list_transform({words}, lambda w: '{_START}' || w), '')"
+        cut = f"regexp_extract_all({marked}, '{longest}')"
+        return _once("mlstore_w", cut, f"list_resize(CAST({numbered} AS INTEGER[]), {length}, 0)")
+
+    def describe(self, state: State) -> str:
+        """Say how many pieces there are."""
+        return f"{len(texts(state['pieces'])):,} pieces" if state else ""
+
+
+_UNKNOWN = "[UNK]"
+_START = "▁"  # begins a word, so that no piece goes over the end of one
+_WITHIN = "##"
+
+
+def _marked(piece: str) -> str:
+    return piece.removeprefix(_WITHIN) if piece.startswith(_WITHIN) else f"{_START}{piece}"
 
 
 class Ngrams(Step):
