@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -474,7 +474,9 @@ class Store(Keeping):
                 name = self._derivation_name(name)
         runs = refresh(self._lake, known, name, full=full)
         changed = [each.output for each in known for run in runs if run.name == each.name]
-        return runs + after_write(self._lake, self._on_write(), changed)
+        runs += after_write(self._lake, self._on_write(), changed)
+        self._follow_models(runs)
+        return runs
 
     def refit(self, name: str) -> Run:
         """Fit the built-in functions of a transform to its rows as they are now: a new version."""
@@ -563,7 +565,13 @@ class Store(Keeping):
         with self._lake.pinned() as (cursor, _):
             changed = changed_tables(cursor, snapshot - 1, snapshot)
         runs = after_write(self._lake, self._on_write(), changed)
+        self._follow_models(runs)
         return "".join(f"; {_said(run)}" for run in runs)
+
+    def _follow_models(self, runs: Iterable[Run]) -> None:
+        for run in runs:
+            if run.kind == "model" and run.status == "ok":
+                self._follow_model(run.name)
 
     def _follow_warning(self, snapshot: int) -> None:
         """Let what is kept up to date follow a commit; what fails is warned of, for the commit stands."""
@@ -609,5 +617,8 @@ def _said(run: Run) -> str:
     name = run.name.rpartition("__")[2]
     if run.status == "failed":
         return f"{name} {_FAILED}: {run.error}"
+    if run.kind == "model":
+        deployed = "deployed" if run.details.get("deployed") else "not deployed"
+        return f"{run.details.get('model', name)} trained, {deployed}"
     rows = run.rows_written + run.rows_deleted
     return f"{name} refreshed, {rows:,} {'row' if rows == 1 else 'rows'}"

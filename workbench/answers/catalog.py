@@ -30,9 +30,17 @@ def derivations(lake: Lake) -> list[Derivation]:
 
 
 def scheduled(lake: Lake) -> list[Derivation]:
-    """List all that triggers act on: the derivations, and what fits the transforms among them anew."""
+    """List all that triggers act on: derivations, fits of the transforms among them, and models."""
     known = derivations(lake)
-    return [*refits([each for each in known if isinstance(each, Transform)]), *known]
+    fits = refits([each for each in known if isinstance(each, Transform)])
+    return [*fits, *known, *_retrained(lake)]
+
+
+def _retrained(lake: Lake) -> list[Derivation]:
+    """List the models that are trained again by a trigger."""
+    rows = [row for row in lake.records.definitions("model") if row["status"] == "active"]
+    named = [row["name"] for row in rows if row["definition"].get("when", "manual") != "manual"]
+    return [registry.get(lake, f"{name}@latest") for name in named]
 
 
 def dependents(lake: Lake, name: str) -> list[str]:
