@@ -60,8 +60,34 @@ def sql_value(value: object) -> str:
     return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)
 
 
-COLUMNS = "a INTEGER, b INTEGER, c DOUBLE, d VARCHAR"
-KEYS = {"t": ("part INTEGER, id INTEGER, ", ("part", "id")), "u": ("id VARCHAR, ", ("id",))}
+KEYS = {"t": ("part", "id"), "u": ("id",)}
+WHOLE = st.sampled_from(["INTEGER", "BIGINT", "SMALLINT", "DECIMAL(9, 0)"])
+TYPES = {
+    "a": WHOLE,
+    "b": WHOLE,
+    "c": st.sampled_from(["DOUBLE", "FLOAT", "DECIMAL(9, 2)"]),
+    "d": st.just("VARCHAR"),
+}
+# Columns that no query names, but that a star brings along.
+OTHERS = st.lists(
+    st.sampled_from(
+        ['"Order" DATE', '"a b" INTEGER[]', "Z BOOLEAN", '"é" STRUCT(x INTEGER)', '"at" TIMESTAMPTZ']
+    ),
+    max_size=2,
+    unique=True,
+)
+
+
+@st.composite
+def schemas(draw: st.DrawFn) -> dict[str, str]:
+    """Draw the columns of each table: their types, their order, and some that nobody asked for."""
+    keys = {"t": ["part " + draw(WHOLE), "id " + draw(st.sampled_from(["INTEGER", "BIGINT"]))]}
+    keys |= {"u": ["id VARCHAR"], "v": []}
+    found = {}
+    for table, key in keys.items():
+        columns = [*key, *(f"{name} {draw(kind)}" for name, kind in TYPES.items()), *draw(OTHERS)]
+        found[table] = ", ".join(draw(st.permutations(columns)))
+    return found
 
 
 def with_key(table: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -72,20 +98,19 @@ def with_key(table: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def insert(table: str, rows: list[tuple[Any, ...]]) -> str:
     shown = ", ".join("(" + ", ".join(map(sql_value, with_key(table, row))) + ")" for row in rows)
-    columns = ", ".join((*KEYS.get(table, ("", ()))[1], "a", "b", "c", "d"))
+    columns = ", ".join((*KEYS.get(table, ()), "a", "b", "c", "d"))
     return f"INSERT INTO {table} ({columns}) VALUES {shown}"
 
 
-def start(store: Store, contents: dict[str, list[tuple[Any, ...]]]) -> None:
+def start(store: Store, schema: dict[str, str], contents: dict[str, list[tuple[Any, ...]]]) -> None:
     """Make the three tables anew."""
     for table, rows in contents.items():
         store.sql(f"DROP TABLE IF EXISTS {table}")
         if table == "v":
-            store.sql(f"CREATE TABLE v ({COLUMNS})")
+            store.sql(f"CREATE TABLE v ({schema[table]})")
         else:
-            columns, key = KEYS[table]
-            store.sql(f"CREATE OR REPLACE TABLE made ({columns}{COLUMNS})")
-            store.load(table, store.table("made"), key=key)
+            store.sql(f"CREATE OR REPLACE TABLE made ({schema[table]})")
+            store.load(table, store.table("made"), key=KEYS[table])
         if rows:
             store.sql(insert(table, rows))
 
@@ -101,7 +126,7 @@ def write(store: Store, step: tuple[str, str, Any], first: int, made: list[str])
         sql = f"UPDATE {table} SET a = {sql_value(what[1])}, d = {sql_value(what[2])} WHERE b = {what[0]}"
     elif verb == "again":
         # The same keys with other values, in one commit.
-        key = ", ".join(KEYS[table][1])
+        key = ", ".join(KEYS[table])
         some = f"hash(id) % {what} = 0"
         sql = (
             f"CREATE OR REPLACE TEMP TABLE kept AS SELECT {key} FROM {table} WHERE {some}; "
@@ -182,20 +207,22 @@ def refresh_and_check(store: Store, name: str, query: str) -> None:
     ],
 )
 @given(
+    schema=schemas(),
     contents=st.fixed_dictionaries({"t": ROWS, "u": ROWS, "v": ROWS}),
     made=queries(),
     steps=WRITES,
 )
 def test_incremental_is_full(
     shared: Store,
+    schema: dict[str, str],
     contents: dict[str, list[tuple[Any, ...]]],
     made: tuple[str, str],
     steps: list[tuple[str, str, Any]],
 ) -> None:
     query, key = made
-    start(shared, contents)
+    start(shared, schema, contents)
     name = f"f{next(NUMBERS)}"
-    note(f"contents: {contents}\nquery: {query}\nkey: {key}")
+    note(f"schema: {schema}\ncontents: {contents}\nquery: {query}\nkey: {key}")
     shared.transform(name, query, key=key.split(","))
     # A transform on the transform, by another part of its key.
     on_it = f"SELECT coalesce(n, -1) AS k, count(*) AS m FROM {name} GROUP BY 1"
