@@ -36,7 +36,8 @@ class Source:
     """What a training query gave, before any of it is read into memory.
 
     It stands in a temporary table of the cursor. `types` are the DuckDB types of its columns;
-    `label`, `key` and `features` are spelt as the query has them. `plan` is the query that
+    `label`, `key` and `features` are spelt as the query has them. `expanded` is the query in plain
+    SQL, for those who want to know what it reads. `plan` is the query that
     `PREPARE auto` made of it, if it did, and `notes` say what is worth knowing of that.
     """
 
@@ -52,6 +53,7 @@ class Source:
     unlabelled: int
     preparation: Preparation | None = None
     raw: tuple[str, ...] = ()
+    expanded: str = ""
     plan: str = ""
     notes: tuple[str, ...] = ()
 
@@ -85,6 +87,7 @@ def stage(lake: Lake, cursor: Cursor, training: Training, split: Split) -> Sourc
     query = training.query if prepared is None else union(lake, cursor, prepared, training, split)
     described = _run(lake, cursor, query)
     types = {row[0]: row[1] for row in described}
+    expanded = training.query if prepared is None else prepared.blind
     planned = planned_query(lake, cursor, training, split, types, f"temp.{_STAGED}")
     if planned is not None:
         prepared = prepared_query(lake, cursor, training, planned[0], split)
@@ -112,6 +115,7 @@ def stage(lake: Lake, cursor: Cursor, training: Training, split: Split) -> Sourc
         rows=row[1],
         unlabelled=row[0] - row[1],
         preparation=None if prepared is None else Preparation.of(prepared, features, dict(described)),
+        expanded=expanded,
         plan=planned[0] if planned else "",
         notes=planned[1].notes if planned else (),
         raw=tuple(row[0] for row in described if row[0] not in types),

@@ -35,6 +35,7 @@ class _Task:
     reason: str
     started: datetime
     clock: float
+    expanded: str = ""
 
 
 def train(lake: Lake, training: Training) -> Model:
@@ -112,6 +113,7 @@ def _attempt(lake: Lake, task: _Task) -> tuple[Model, Run]:
         known = registry.find_versions(lake, training.name, cursor)
         split = _split(training, known)
         source = reading.stage(lake, cursor, training, split)
+        task = replace(task, expanded=source.expanded)
         watermarks = lake.records.watermarks(training.name, cursor=cursor)
         same = None if task.force else _unchanged(known, training, source)
         rows = reading.read(lake, cursor, source, split) if same is None else None
@@ -307,7 +309,7 @@ def _define(lake: Lake, tx: Transaction, task: _Task, model: Model) -> None:
     before = lake.records.definition(model.name, cursor=tx.cursor)
     if _is_defined(before, task.training):
         return
-    definition = {**task.training.to_record(), "inputs": list(model.inputs)}
+    definition = {**task.training.to_record(), "expanded": task.expanded, "inputs": list(model.inputs)}
     lake.records.define(tx, KIND, model.name, model.version, task.training.fingerprint, definition)
 
 

@@ -33,7 +33,7 @@ class Bucketize(Step):
     Examples
     --------
     >>> Bucketize().apply(("x", "[0, 10]"), {})[:60]
-    'CASE WHEN isnan(CAST(x AS DOUBLE)) THEN NULL ELSE CAST(CAST('
+    'CASE WHEN isnan(CAST(x AS DOUBLE)) OR CAST(x AS DOUBLE) IS N'
     """
 
     name = "bucketize"
