@@ -24,7 +24,8 @@ from workbench.lake import folder as folders
 from workbench.lake.changes import ChangeSet, read_changes
 from workbench.lake.keys import seal_keys
 from workbench.lake.lock import WriterLock
-from workbench.lake.records import FORMAT_VERSION, SPEC, Records, create_statements
+from workbench.lake.record_tables import FORMAT_VERSION, SPEC, create_statements
+from workbench.lake.records import Records
 from workbench.lake.tables import Tables
 from workbench.names import SCHEMAS, literal
 

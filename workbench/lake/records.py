@@ -15,94 +15,13 @@ from typing import TYPE_CHECKING, Any
 from workbench.derivation import Run
 from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import Conflict
+from workbench.lake.record_tables import SPEC
 from workbench.names import quote, quote_all
 
 if TYPE_CHECKING:
     from workbench.lake.lake import Lake, Transaction
 
-FORMAT_VERSION = 1
 _FEW = 100
-
-# JSON values are VARCHAR in the lake, so that every reader of Parquet understands them.
-SPEC: dict[str, dict[str, str]] = {
-    "store": {"format_version": "BIGINT", "made_by": "VARCHAR", "made_at": "TIMESTAMPTZ"},
-    "tables": {"schema": "VARCHAR", "name": "VARCHAR", "key": "JSON", "auto": "BOOLEAN", "next_id": "BIGINT"},
-    "definitions": {
-        "kind": "VARCHAR",
-        "name": "VARCHAR",
-        "version": "BIGINT",
-        "fingerprint": "VARCHAR",
-        "definition": "JSON",
-        "status": "VARCHAR",
-        "recorded_at": "TIMESTAMPTZ",
-    },
-    "runs": {
-        "id": "VARCHAR",
-        "name": "VARCHAR",
-        "kind": "VARCHAR",
-        "mode": "VARCHAR",
-        "reason": "VARCHAR",
-        "inputs": "JSON",
-        "rows_read": "BIGINT",
-        "rows_written": "BIGINT",
-        "rows_deleted": "BIGINT",
-        "seconds": "DOUBLE",
-        "status": "VARCHAR",
-        "error": "VARCHAR",
-        "details": "JSON",
-        "started_at": "TIMESTAMPTZ",
-    },
-    "watermarks": {"derivation": "VARCHAR", "input": "VARCHAR", "snapshot": "BIGINT"},
-    "fitted": {
-        "name": "VARCHAR",
-        "version": "BIGINT",
-        "step": "VARCHAR",
-        "call": "VARCHAR",
-        "statistic": "VARCHAR",
-        "position": "BIGINT",
-        "number": "DOUBLE",
-        "text": "VARCHAR",
-        "snapshot": "BIGINT",
-    },
-    "models": {
-        "name": "VARCHAR",
-        "version": "BIGINT",
-        "task": "VARCHAR",
-        "algorithm": "VARCHAR",
-        "label": "VARCHAR",
-        "features": "JSON",
-        "query": "VARCHAR",
-        "inputs": "JSON",
-        "snapshot": "BIGINT",
-        "digest": "VARCHAR",
-        "rows": "BIGINT",
-        "split": "JSON",
-        "params": "JSON",
-        "metrics": "JSON",
-        "classes": "JSON",
-        "seed": "BIGINT",
-        "mlflow_run_id": "VARCHAR",
-        "model_uri": "VARCHAR",
-        "fingerprint": "VARCHAR",
-        "seconds": "DOUBLE",
-        "trained_at": "TIMESTAMPTZ",
-    },
-    "deployments": {
-        "model": "VARCHAR",
-        "version": "BIGINT",
-        "previous": "BIGINT",
-        "reason": "VARCHAR",
-        "deployed_at": "TIMESTAMPTZ",
-    },
-    "lineage": {
-        "name": "VARCHAR",
-        "version": "BIGINT",
-        "output_column": "VARCHAR",
-        "input": "VARCHAR",
-        "input_column": "VARCHAR",
-        "kind": "VARCHAR",
-    },
-}
 
 _META = "__ducklake_metadata_lake"
 
@@ -362,18 +281,6 @@ def _insert_many(cursor: Cursor, table: str, values: Sequence[Sequence[Any]]) ->
         execute(cursor, f"INSERT INTO lake.mlstore.{quote(table)} SELECT * FROM mlstore_rows")
     finally:
         cursor.unregister("mlstore_rows")
-
-
-def create_statements() -> list[str]:
-    """Return the statements that make the record tables in a new lake."""
-    return [
-        f"CREATE TABLE lake.mlstore.{quote(table)} ("
-        + ", ".join(
-            f"{quote(column)} {'VARCHAR' if kind == 'JSON' else kind}" for column, kind in spec.items()
-        )
-        + ")"
-        for table, spec in SPEC.items()
-    ]
 
 
 def latest(rows: Sequence[Mapping[str, Any]], *by: str) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,25 +11,17 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
 
 from workbench.engines.sql import FunctionCall, find_calls, replace_spans
-from workbench.engines.sql_tables import ctes_of, used_ctes
 from workbench.engines.sql_text import parse, render, tokens_of
-from workbench.errors import StatementError, Unsupported
+from workbench.errors import StatementError
 from workbench.names import quote
+from workbench.transform.call_rows import CLAUSES, OUTPUT, TAG, cut, kept, misplaced, place, tagged, with_ctes
 from workbench.transform.steps import STEPS, State, Step
 
-_TAG = "mlstore_call_"
 _COLUMN = "mlstore_argument_"
 
-# The clauses of a SELECT that decide on its rows, in the order in which they are computed. A call
-# is fitted over the rows that its clause sees: those that the clauses before it leave.
-_CLAUSES = ("where", "group", "having", "qualify")
-_OUTPUT = len(_CLAUSES)
 _AFTER = {"expressions", "windows", "distinct", "order"}
 _OPENING = ("(", "[", "{", ".", "::")
 _CLOSING = (")", "]", "}", ".", "::", ",", ":")
-
-# These say nothing about which rows there are to fit on, or are computed on the fitted values.
-_DROPPED = ("distinct", "order", "limit", "offset", "into", "locks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +48,7 @@ class Call:
     @property
     def in_output(self) -> bool:
         """Whether it stands in the columns of its SELECT, outside of aggregates."""
-        return self.level == _OUTPUT
+        return self.level == OUTPUT
 
     @property
     def needs_fit(self) -> bool:
@@ -90,12 +82,12 @@ class Body:
             with _placed(sql, span):
                 STEPS[span.name].check(span.arguments)
         # Each call gets a name of its own, by which its node is found in the tree.
-        tags = [(span.start, span.start + len(span.name), f"{_TAG}{n}") for n, span in enumerate(spans)]
+        tags = [(span.start, span.start + len(span.name), f"{TAG}{n}") for n, span in enumerate(spans)]
         trees = parse(replace_spans(sql, tags))
-        nodes = {node.name: node for tree in trees for node in _tagged(tree)}
+        nodes = {node.name: node for tree in trees for node in tagged(tree)}
         scopes: dict[str, list[exp.Select | None]] = {}
-        self.calls = [_read(sql, span, nodes.get(f"{_TAG}{n}"), scopes) for n, span in enumerate(spans)]
-        self._by_tag = {f"{_TAG}{n}": call for n, call in enumerate(self.calls)}
+        self.calls = [_read(sql, span, nodes.get(f"{TAG}{n}"), scopes) for n, span in enumerate(spans)]
+        self._by_tag = {f"{TAG}{n}": call for n, call in enumerate(self.calls)}
         self._by_key: dict[str, list[Call]] = {}
         for call in self.calls:
             self._by_key.setdefault(call.key, []).append(call)
@@ -133,8 +125,8 @@ class Body:
             call = self.by_key(key)
             if call.scope is None:
                 why = "has no rows to be fitted on here"
-                raise _misplaced(self.sql, call.span, why, "Use it in a SELECT.")
-            if not any(_tagged(self._relation([key], states))):
+                raise misplaced(self.sql, call.span, why, "Use it in a SELECT.")
+            if not any(tagged(self._relation([key], states))):
                 groups.setdefault((id(call.scope), self._level(key)), []).append(key)
         return list(groups.values())
 
@@ -218,25 +210,21 @@ class Body:
         self._fill(select, states)
         for argument in wanted:
             self._fill(argument, states)
-        _cut(select, level, self.sql, calls[0].span)
-        select.set("expressions", [*_kept(select, wanted), *wanted])
-        return _with_ctes(select, scope, lambda cte: self._fill(cte.copy(), states))
+        cut(select, level, self.sql, calls[0].span)
+        select.set("expressions", [*kept(select, wanted), *wanted])
+        return with_ctes(select, scope, lambda cte: self._fill(cte.copy(), states))
 
     def _fill(self, tree: exp.Expr, states: Mapping[str, State]) -> exp.Expr:
         """Write out the calls below `tree` that are fitted, from the inside out."""
-        for node in reversed(list(_tagged(tree))):
+        for node in reversed(list(tagged(tree))):
             call = self._by_tag[node.name]
             unfitted = call.needs_fit and call.key not in states
-            if unfitted or any(any(_tagged(argument)) for argument in node.expressions):
+            if unfitted or any(any(tagged(argument)) for argument in node.expressions):
                 continue
             arguments = tuple(render(argument) for argument in node.expressions)
             text = call.step.apply(arguments, states.get(call.key, {}))
             node.replace(parse(f"SELECT {text}")[0].expressions[0])
         return tree
-
-
-def _tagged(tree: exp.Expr) -> Iterator[exp.Anonymous]:
-    return (node for node in tree.find_all(exp.Anonymous) if node.name.startswith(_TAG))
 
 
 def complete(sql: str, key: Sequence[str]) -> str:
@@ -269,11 +257,11 @@ def _read(
     sql: str, span: FunctionCall, node: exp.Anonymous | None, scopes: dict[str, list[exp.Select | None]]
 ) -> Call:
     if node is None:
-        raise _misplaced(sql, span, "cannot stand here")
+        raise misplaced(sql, span, "cannot stand here")
     if isinstance(node.parent, exp.Window | exp.Filter | exp.IgnoreNulls | exp.WithinGroup):
-        raise _misplaced(sql, span, "is no aggregate and no window function", "Leave OVER and FILTER out.")
+        raise misplaced(sql, span, "is no aggregate and no window function", "Leave OVER and FILTER out.")
     if any(isinstance(each, exp.Distinct | exp.Order | exp.Columns | exp.Star) for each in node.expressions):
-        raise _misplaced(sql, span, "takes single columns", f"Call it as {STEPS[span.name].signature}.")
+        raise misplaced(sql, span, "takes single columns", f"Call it as {STEPS[span.name].signature}.")
     step = STEPS[span.name]
     parent = node.parent_select
     scope = parent if isinstance(parent, exp.Select) else None
@@ -282,7 +270,7 @@ def _read(
     if not any(each is scope for each in seen):
         seen.append(scope)
     ordinal = next(n for n, each in enumerate(seen, start=1) if each is scope)
-    level = _level(sql, span, node, scope) if step.fits(span.arguments) else _OUTPUT
+    level = _level(sql, span, node, scope) if step.fits(span.arguments) else OUTPUT
     key = key if ordinal == 1 else f"{key}#{ordinal}"
     return Call(key, sql[span.start : span.end], step, span, node, scope, level)
 
@@ -315,26 +303,16 @@ def _placed(sql: str, span: FunctionCall) -> Iterator[None]:
     try:
         yield
     except StatementError as error:
-        line, column = _place(sql, span)
+        line, column = place(sql, span)
         raise StatementError(
             error.message, hint=error.hint, line=line, column=column, expected=error.expected
         ) from error
 
 
-def _place(sql: str, span: FunctionCall) -> tuple[int, int]:
-    before = sql[: span.start]
-    return before.count("\n") + 1, span.start - (before.rfind("\n") + 1) + 1
-
-
-def _misplaced(sql: str, span: FunctionCall, why: str, hint: str = "") -> StatementError:
-    line, column = _place(sql, span)
-    return StatementError(f"{span.name} {why}.", hint=hint, line=line, column=column)
-
-
 def _level(sql: str, span: FunctionCall, node: exp.Anonymous, scope: exp.Select | None) -> int:
     """Count the clauses that leave the rows which a call sees."""
     if scope is None:
-        return _OUTPUT
+        return OUTPUT
     child: exp.Expr = node
     in_aggregate = False
     while child.parent is not None and child.parent is not scope:
@@ -342,12 +320,10 @@ def _level(sql: str, span: FunctionCall, node: exp.Anonymous, scope: exp.Select 
         # Over a window, an aggregate leaves the rows as they are.
         in_aggregate |= isinstance(child, exp.AggFunc) and not isinstance(child.parent, exp.Window)
     clause = child.arg_key or ""
-    if clause not in _AFTER and clause not in _CLAUSES:
-        raise _misplaced(
-            sql, span, "cannot stand in FROM or JOIN", "Compute it in a subquery, and join that."
-        )
-    level = _CLAUSES.index(clause) if clause in _CLAUSES else _OUTPUT
-    return min(level, _CLAUSES.index("group")) if in_aggregate else level
+    if clause not in _AFTER and clause not in CLAUSES:
+        raise misplaced(sql, span, "cannot stand in FROM or JOIN", "Compute it in a subquery, and join that.")
+    level = CLAUSES.index(clause) if clause in CLAUSES else OUTPUT
+    return min(level, CLAUSES.index("group")) if in_aggregate else level
 
 
 def _stands_alone(call: Call) -> bool:
@@ -359,82 +335,3 @@ def _alias(call: Call) -> str:
     """Make a readable name: `standardize(t.x)` → `standardize_x`."""
     words = re.sub(r'("[^"]*"|\w+)\s*\.\s*(?=["A-Za-z_])', "", call.text)
     return re.sub(r"\W+", "_", words).strip("_")[:60]
-
-
-# -- the rows of a SELECT --------------------------------------------------------------------------
-
-
-def _cut(select: exp.Select, level: int, sql: str, span: FunctionCall) -> None:
-    """Leave of a SELECT what decides on its rows, up to the clause `level`."""
-    distinct = select.args.get("distinct")
-    # DISTINCT ON keeps one row of each kind: the first in ORDER BY.
-    keeps_first = level == _OUTPUT and distinct is not None and distinct.args.get("on") is not None
-    for clause in (*_CLAUSES[level:], *_DROPPED):
-        if not (keeps_first and clause in ("distinct", "order")):
-            select.set(clause, None)
-    group = select.args.get("group")
-    for literal in list(group.expressions) if group else ():
-        if isinstance(literal, exp.Literal) and literal.is_int:
-            literal.replace(_numbered(select, int(literal.name), sql, span))
-
-
-def _numbered(select: exp.Select, position: int, sql: str, span: FunctionCall) -> exp.Expr:
-    """Find the column that GROUP BY names by its number."""
-    before = select.expressions[:position]
-    if len(before) < position or any(each.is_star or each.find(exp.Columns) for each in before):
-        raise _misplaced(sql, span, "needs GROUP BY to name its columns here", "Write the names.")
-    expression: exp.Expr = before[-1].unalias().copy()
-    if any(_tagged(expression)):
-        raise Unsupported(
-            f"GROUP BY {position} groups by a column that is still to be fitted.",
-            hint="Compute it in a subquery, and group that.",
-        )
-    return expression
-
-
-def _kept(select: exp.Select, wanted: list[exp.Expr]) -> list[exp.Expr]:
-    """Return the columns of a SELECT that its other clauses, or `wanted`, refer to by their alias."""
-    group = select.args.get("group")
-    if group and group.args.get("all"):
-        return [each for each in select.expressions if not any(_tagged(each))]
-    clauses = [select.args.get(clause) for clause in (*_CLAUSES, "distinct", "order", "windows")]
-    parts: list[object] = [*wanted, *clauses]
-    kept: dict[int, exp.Expr] = {}
-    while parts:
-        names = {name for part in parts for name in _plain_columns(part)}
-        parts = []
-        for index, column in enumerate(select.expressions):
-            aliased = isinstance(column, exp.Alias) and column.alias.lower() in names
-            if aliased and index not in kept and not any(_tagged(column)):
-                kept[index] = column
-                parts.append(column)
-    return [kept[index] for index in sorted(kept)]
-
-
-def _plain_columns(part: object) -> Iterator[str]:
-    for tree in part if isinstance(part, list) else [part]:
-        if isinstance(tree, exp.Expr):
-            yield from (each.name.lower() for each in tree.find_all(exp.Column) if not each.table)
-
-
-def _with_ctes(relation: exp.Expr, scope: exp.Expr, fill: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
-    """Put the CTEs that enclosing queries define around a relation taken out of them."""
-    inside: exp.Expr | None = None
-    node = scope
-    while node.parent is not None:
-        if isinstance(node, exp.CTE):
-            inside = node
-        from_clause = isinstance(node, exp.With)
-        node = node.parent
-        visible = ctes_of(node)
-        if from_clause and inside is not None:
-            recursive = bool(node.args["with_"].args.get("recursive"))
-            end = next(n for n, each in enumerate(visible) if each is inside)
-            visible = visible if recursive else visible[:end]
-        used = used_ctes(relation, visible)
-        if used:
-            clause = exp.With(expressions=[fill(cte) for cte in used])
-            clause.set("recursive", node.args["with_"].args.get("recursive"))
-            relation = exp.select("*").from_(exp.Subquery(this=relation, alias="mlstore_inner"))
-            relation.set("with_", clause)
-    return relation

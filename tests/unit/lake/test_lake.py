@@ -17,7 +17,7 @@ import pytest
 
 from workbench.errors import Conflict, InvalidData, NotFound, StoreCorrupt, StoreVersion, Unsupported
 from workbench.lake import Lake
-from workbench.lake.records import SPEC
+from workbench.lake.record_tables import SPEC
 
 
 def make(lake: Lake, name: str = "t", rows: str = "SELECT range AS id, 'x' AS v FROM range(3)") -> int:
