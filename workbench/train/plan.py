@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Needs = Literal["nothing", "complete", "scaled"]
 """What an estimator asks of its features: gaps and texts are fine, numbers only, or of one scale too."""
 
+ROW = "mlstore_whole_row"
+"""The alias by which a whole row is hashed; a column of its name would be hashed alone."""
+
 MOST_ONE_HOT = 100
 _SAMPLE = 100_000
 _PERFECT = 0.999
@@ -88,7 +91,12 @@ class Plan:
 
 
 def make_plan(
-    columns: Sequence[Column], needs: Needs, target: str | None, *, named: bool = False
+    columns: Sequence[Column],
+    needs: Needs,
+    target: str | None,
+    *,
+    named: bool = False,
+    kept: Sequence[str] = (),
 ) -> Plan | None:
     """Decide what is made of each column; None if all of them stay as they are.
 
@@ -100,20 +108,33 @@ def make_plan(
         The label as a number in SQL, where it is one or has two values.
     named : bool
         Whether the features were asked for by name; then none is left out.
+    kept : sequence of str
+        Columns that stay as they are beside the features: key, label and those of the split.
     """
     features: dict[str, str] = {}
     notes = []
+    taken = {name.lower() for name in (*kept, *(column.name for column in columns))}
     for column in columns:
-        if named:
-            features |= _features(column, needs, target)
-        elif column.is_identifier:
+        if not named and column.is_identifier:
             notes.append(f"{column.name} is left out: nearly every row has a value of its own")
-        elif column.rows >= _ENOUGH and column.alone >= _PERFECT:
+        elif not named and column.rows >= _ENOUGH and column.alone >= _PERFECT:
             notes.append(f"{column.name} is left out: alone it tells the label nearly perfectly")
         else:
-            features |= _features(column, needs, target)
+            for name, text in _features(column, needs, target).items():
+                own = name == column.name and (text == quote(name) or name not in kept)
+                features[name if own else _free(name, taken)] = text
     unchanged = all(text == quote(name) for name, text in features.items())
     return None if (unchanged and not notes) or not features else Plan(features, tuple(notes))
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Return a name that no column has, and take it."""
+    found, number = name, 1
+    while found.lower() in taken:
+        number += 1
+        found = f"{name}_{number}"
+    taken.add(found.lower())
+    return found
 
 
 def _features(column: Column, needs: Needs, target: str | None) -> dict[str, str]:
@@ -167,7 +188,7 @@ def look(
     lake.run(
         cursor,
         f"CREATE OR REPLACE TEMP TABLE mlstore_sample AS SELECT {quote_all([*names, label])} "
-        f"FROM {relation} AS t WHERE hash(t) % {share} = 0",
+        f"FROM {relation} AS {ROW} WHERE hash({ROW}) % {share} = 0",
     )
     parts = ", ".join(
         f"count({quote(name)}), count(DISTINCT {quote(name)}), "

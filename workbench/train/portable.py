@@ -27,7 +27,7 @@ class RawModel:
 
     def predict(self, model_input: Any, params: Any = None) -> np.ndarray[Any, Any]:
         """Predict the rows of a frame by column name; one value for each."""
-        matrix = self.matrix(pd.DataFrame(model_input))
+        matrix = self.matrix(self._whole(pd.DataFrame(model_input)))
         if self.about["task"] == "regression":
             return np.asarray(self.estimator.predict(matrix), np.float64)
         best = np.asarray(self.estimator.predict_proba(matrix)).argmax(axis=1)
@@ -35,6 +35,17 @@ class RawModel:
         kind = object if any(isinstance(each, str) for each in classes) else None
         answered: np.ndarray[Any, Any] = np.array(classes, dtype=kind)[best]
         return answered
+
+    def _whole(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Refuse fractions where the model learned whole numbers; a cast in SQL would round them."""
+        given = {str(name).lower(): name for name in frame.columns}
+        for name in self.about.get("whole", ()):
+            values = frame[given[name.lower()]] if name.lower() in given else pd.Series(dtype=float)
+            if pd.api.types.is_float_dtype(values) and (values.dropna() % 1 != 0).any():
+                raise ValueError(
+                    f"The column {name!r} holds fractions where the model learned whole numbers."
+                )
+        return frame
 
     def matrix(self, frame: pd.DataFrame) -> np.ndarray[Any, Any]:
         """Turn raw rows into the matrix of the estimator (rows × features)."""

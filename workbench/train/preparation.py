@@ -195,11 +195,12 @@ def planned_query(
     if needs != "nothing" and any(not (c.is_number or c.is_text or c.is_time) for c in columns):
         return None
     target = quote(label) if types[label] != "VARCHAR" and task != "multiclass" else None
-    plan = make_plan(columns, needs, target, named=training.features is not None)
+    wanted = (*training.key, *split.columns, label)
+    kept = list(dict.fromkeys(find_column(name, types, "column") for name in wanted))
+    plan = make_plan(columns, needs, target, named=training.features is not None, kept=kept)
     if plan is None:
         return None
-    kept = {name.lower(): name for name in (*training.key, *split.columns, label)}
-    others = [name for name in kept.values() if name not in plan.features]
+    others = [name for name in kept if name not in plan.features]
     return plan.text(training.query, others), plan
 
 

@@ -13,6 +13,7 @@ from workbench.errors import InvalidData
 from workbench.lake.inputs import base_tables
 from workbench.names import quote, quote_all
 from workbench.train.features import choose_features, find_column
+from workbench.train.plan import ROW
 from workbench.train.preparation import Preparation, is_raw, planned_query, prepared_query, union
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ def stage(lake: Lake, cursor: Cursor, training: Training, split: Split) -> Sourc
     features = tuple(planned[1].features) if planned else choose_features(training, types)
     row = lake.run(
         cursor,
-        f"SELECT count(*), count({quote(label)}), sum(hash(t)::HUGEINT)::VARCHAR FROM temp.{_STAGED} AS t",
+        f"SELECT count(*), count({quote(label)}), sum(hash({ROW})::HUGEINT)::VARCHAR "
+        f"FROM temp.{_STAGED} AS {ROW}",
     ).fetchone()
     assert row is not None
     _check_count(training, label, row[0], row[1])
@@ -149,8 +151,8 @@ def read(lake: Lake, cursor: Cursor, source: Source, split: Split) -> Rows:
         lake.run(
             cursor,
             f"SELECT {quote_all([*source.features, *source.raw])}, {quote(source.label)} AS __label, "
-            f"{split.expression(source.types)} AS {_HELD_OUT} FROM {relation} AS t "
-            f"WHERE {quote(source.label)} IS NOT NULL ORDER BY hash(t)",
+            f"{split.expression(source.types)} AS {_HELD_OUT} FROM {relation} AS {ROW} "
+            f"WHERE {quote(source.label)} IS NOT NULL ORDER BY hash({ROW})",
         )
     )
     held_out = table[_HELD_OUT].to_numpy()

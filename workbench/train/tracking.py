@@ -63,6 +63,7 @@ class Entry:
     estimator: Any
     task: Task
     inputs: Sequence[str]
+    whole: list[str]
     sql: str
     about: Mapping[str, Any]
     params: Mapping[str, Any]
@@ -315,7 +316,7 @@ def _add_raw(path: Path, entry: Entry) -> None:
     code = path / "code"
     code.mkdir()
     shutil.copyfile(Path(__file__).with_name("portable.py"), code / f"{_PORTABLE}.py")
-    about = {"task": entry.task, "classes": entry.about["classes"], "sql": entry.sql}
+    about = {"task": entry.task, "classes": entry.about["classes"], "sql": entry.sql, "whole": entry.whole}
     (path / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
     model = Model.load(str(path))
     model.flavors["python_function"] |= {"loader_module": _PORTABLE, "code": code.name, "data": "."}

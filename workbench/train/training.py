@@ -177,6 +177,7 @@ def _entry(training: Training, source: Source, rows: Rows, found: Fit) -> tracki
         estimator=found.fitted.estimator,
         task=found.fitted.task,
         inputs=_raw_inputs(source, found),
+        whole=_whole_inputs(source),
         sql=matrix_query(found.fitted.features, _relation(source)),
         about=about,
         params={
@@ -196,6 +197,12 @@ def _entry(training: Training, source: Source, rows: Rows, found: Fit) -> tracki
 
 def _raw_inputs(source: Source, found: Fit) -> tuple[str, ...]:
     return source.preparation.inputs if source.preparation else found.fitted.features.inputs
+
+
+def _whole_inputs(source: Source) -> list[str]:
+    """Return the raw columns that a prepared model casts to whole numbers."""
+    types = source.preparation.types if source.preparation else {}
+    return [name for name, kind in types.items() if "INT" in kind]
 
 
 def _relation(source: Source) -> str:

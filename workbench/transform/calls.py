@@ -12,7 +12,7 @@ from sqlglot.tokenizer_core import TokenType
 
 from workbench.engines.sql import FunctionCall, find_calls, replace_spans
 from workbench.engines.sql_text import parse, render, tokens_of
-from workbench.errors import StatementError
+from workbench.errors import StatementError, Unsupported
 from workbench.names import quote
 from workbench.transform.call_rows import CLAUSES, OUTPUT, TAG, cut, kept, misplaced, place, tagged, with_ctes
 from workbench.transform.steps import STEPS, State, Step
@@ -139,18 +139,7 @@ class Body:
 
         `also` names columns of the query's result that are wanted beside them, as `also_name(0)`, ….
         """
-        relation = self._relation(keys, states)
-        if also:
-            scope = self.by_key(keys[0]).scope
-            assert isinstance(relation, exp.Select)
-            assert scope is not None
-            columns = {each.alias_or_name.lower(): each.unalias() for each in scope.expressions}
-            for place, name in enumerate(also):
-                column = columns.get(name.lower(), exp.column(name, quoted=True))
-                relation.append(
-                    "expressions", exp.alias_(self._fill(column.copy(), states), also_name(place))
-                )
-        return render(relation)
+        return render(self._relation(keys, states, also))
 
     def reads_plainly(self, keys: list[str]) -> bool:
         """Whether the rows of calls are those of one table, so that reading them twice is cheap."""
@@ -196,7 +185,7 @@ class Body:
             [f"{_COLUMN}{n}_{m}" for m in range(self.by_key(key).step.data)] for n, key in enumerate(keys)
         ]
 
-    def _relation(self, keys: list[str], states: Mapping[str, State]) -> exp.Expr:
+    def _relation(self, keys: list[str], states: Mapping[str, State], also: Sequence[str] = ()) -> exp.Expr:
         """Build the SELECT whose columns are the arguments of the calls, with its CTEs in scope."""
         calls = [self.by_key(key) for key in keys]
         scope, level = calls[0].scope, self._level(keys[0])
@@ -207,9 +196,19 @@ class Body:
             for call, names in zip(calls, self._columns(keys), strict=True)
             for node, name in zip(call.node.expressions, names, strict=False)
         ]
+        named = {each.alias_or_name.lower(): each.unalias() for each in select.expressions}
+        for n, name in enumerate(also):
+            column = named.get(name.lower(), exp.column(name, quoted=True))
+            wanted.append(exp.alias_(column.copy(), also_name(n)))
         self._fill(select, states)
         for argument in wanted:
             self._fill(argument, states)
+        for n, name in enumerate(also):
+            if any(tagged(wanted[n - len(also)])):
+                raise Unsupported(
+                    f"{name!r} is fitted itself, and decides on which rows there are to fit on.",
+                    hint="Compute it in a transform, and train on its table.",
+                )
         cut(select, level, self.sql, calls[0].span)
         select.set("expressions", [*kept(select, wanted), *wanted])
         return with_ctes(select, scope, lambda cte: self._fill(cte.copy(), states))
@@ -238,16 +237,17 @@ def complete(sql: str, key: Sequence[str]) -> str:
     Examples
     --------
     >>> complete("select target_encode(city, price) from t", ["id"])
-    'select target_encode(city, price, id) from t'
+    'select target_encode(city, price, "id") from t'
     """
-    spans = []
     for call in find_calls(sql, STEPS):
         with _placed(sql, call):
             STEPS[call.name].check(call.arguments)
             arguments = STEPS[call.name].complete(call.arguments, key)
         if arguments != call.arguments:
-            spans.append((call.start, call.end, f"{call.name}({', '.join(arguments)})"))
-    return replace_spans(sql, spans) if spans else sql
+            text = f"{call.name}({', '.join(arguments)})"
+            # A call inside this one has another place then.
+            return complete(replace_spans(sql, [(call.start, call.end, text)]), key)
+    return sql
 
 
 # -- reading a call --------------------------------------------------------------------------------

@@ -19,12 +19,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pyarrow as pa
-
 from workbench.errors import InvalidData
 from workbench.names import literal
 from workbench.transforms.base import Transformer
-from workbench.transforms.frames import PLACE, TARGET, like, to_arrow, with_target
+from workbench.transforms.frames import PLACE, TARGET, to_arrow, with_target
 
 __all__ = [
     "TRANSFORMERS",
@@ -146,6 +144,9 @@ class Polynomial(Transformer):
     def _options(self) -> tuple[str, ...]:
         return (str(self.degree),)
 
+    def _elements(self, column: str) -> list[str]:
+        return [str(place) for place in range(self.degree)]
+
 
 class OneHot(Transformer):
     """`one_hot(c, max, least, 'other')`: a column for each of the most frequent values."""
@@ -160,7 +161,7 @@ class OneHot(Transformer):
     def _options(self) -> tuple[str, ...]:
         return (str(self.max), str(self.least), *(["'other'"] if self.other else []))
 
-    def _elements(self, column: str, values: pa.ChunkedArray) -> list[str]:
+    def _elements(self, column: str) -> list[str]:
         categories = self.states_[column]["categories"]
         named = [str(each) for each in categories] if isinstance(categories, tuple) else []
         return [*named, *(["other"] if self.other else [])]
@@ -221,7 +222,7 @@ class TargetEncode(Transformer):
         """Learn the means, and give each row that of the folds it is not in."""
         self.fit(X, y)
         rows = with_target(to_arrow(X), y)
-        return like(X, self._computed(rows), self.get_feature_names_out())
+        return self._like(X, rows)
 
 
 class DateParts(Transformer):
@@ -260,6 +261,9 @@ class Tokenize(Transformer):
             return ()
         return literal(self.kind), str(self.pieces), str(self.length)
 
+    def _elements(self, column: str) -> list[str]:
+        return [str(place) for place in range(self.length if self.kind == "subword" else 0)]
+
 
 class Ngrams(Transformer):
     """`ngrams(text, n)`: each n words that follow each other; for Arrow and Ibis tables."""
@@ -284,6 +288,9 @@ class HashText(Transformer):
     def _options(self) -> tuple[str, ...]:
         return (str(self.buckets),)
 
+    def _elements(self, column: str) -> list[str]:
+        return [str(place) for place in range(self.buckets)]
+
 
 class Tfidf(Transformer):
     """`tfidf(text, terms)`: the weights of the most frequent words."""
@@ -296,7 +303,7 @@ class Tfidf(Transformer):
     def _options(self) -> tuple[str, ...]:
         return (str(self.terms),)
 
-    def _elements(self, column: str, values: pa.ChunkedArray) -> list[str]:
+    def _elements(self, column: str) -> list[str]:
         terms = self.states_[column]["terms"]
         return [str(each) for each in terms] if isinstance(terms, tuple) else []
 

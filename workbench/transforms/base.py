@@ -14,6 +14,7 @@ from workbench.errors import NotFound
 from workbench.names import quote
 from workbench.transform.calls import canonical_call
 from workbench.transform.fitting import expand, fit, read_states
+from workbench.transform.steps import STEPS
 from workbench.transforms.frames import is_ibis, like, to_arrow, with_target
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class Transformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # skl
         WorkbenchError
             As the SQL function would, such as text where numbers are needed.
         """
-        rows = with_target(to_arrow(X), y)
+        step = STEPS[self._step]
+        rows = with_target(to_arrow(X), None if step.target is None else y)
         self.columns_ = self._columns(rows.column_names)
         self.n_features_in_ = len(self.columns_)
         query = f"SELECT {', '.join(self._call(column) for column in self.columns_)} FROM {_ROWS}"
@@ -72,7 +74,7 @@ class Transformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # skl
             cursor.register(_ROWS, rows)
             steps = fit(cursor, query).steps
         self.states_ = {column: step.state for column, step in zip(self.columns_, steps, strict=True)}
-        self._widths_ = self._measure(rows.slice(0, 1))
+        self._fields_ = self._measure(rows.slice(0, 0))
         return self
 
     def transform(self, X: Any) -> Any:  # noqa: N803
@@ -93,7 +95,10 @@ class Transformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # skl
         if is_ibis(X):
             return X.alias(_ROWS).sql(self._query(X.columns), dialect="duckdb")
         rows = with_target(to_arrow(X), None)
-        return like(X, self._computed(rows), self.get_feature_names_out())
+        return self._like(X, rows)
+
+    def _like(self, given: Any, rows: pa.Table) -> Any:
+        return like(given, self._computed(rows), self._fields_)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray[Any, Any]:
         """Return the names of the output columns, each element of a list or struct by itself."""
@@ -104,8 +109,8 @@ class Transformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # skl
         return np.array(names, dtype=object)
 
     def _names(self, column: str) -> list[str]:
-        fields = self._widths_[column]
-        return [column] if fields is None else [f"{column}_{field}" for field in fields]
+        fields = self._fields_[column]
+        return [column] if not fields else [f"{column}_{field}" for field in fields]
 
     def _computed(self, rows: pa.Table) -> pa.Table:
         with connect() as cursor:
@@ -128,15 +133,13 @@ class Transformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # skl
         for name, values in zip(self.columns_, self._computed(rows).columns, strict=True):
             if types.is_struct(values.type):
                 found[name] = [field.name for field in values.type]
-            elif types.is_list(values.type):
-                found[name] = self._elements(name, values)
             else:
-                found[name] = None
+                found[name] = self._elements(name) if types.is_list(values.type) else None
         return found
 
-    def _elements(self, column: str, values: pa.ChunkedArray) -> list[str]:
-        first = values[0].as_py() if len(values) else None
-        return [str(place) for place in range(len(first or ()))]
+    def _elements(self, column: str) -> list[str]:
+        """Name the elements of a list; of one that has another length in each row there are no names."""
+        return []
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "states_"):
@@ -162,14 +165,24 @@ class Transformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # skl
         """
         rows = store.sql(_FITTED, params={"name": transform, "version": version}).rows()
         states = read_states(rows)
-        call = canonical_call(self._call(column))
+        calls = [canonical_call(each) for each in self._spellings(column)]
+        call = next((each for each in calls if each in states), calls[0])
         if call not in states:
             raise NotFound.named("call", call, states, within=transform)
         self.columns_ = (column,)
         self.n_features_in_ = 1
         self.states_ = {column: states[call]}
-        self._widths_ = self._measure(with_target(pa.table({column: pa.nulls(1)}), None))
+        self._fields_ = self._measure(with_target(pa.table({column: pa.nulls(0)}), None))
         return self
+
+    def _spellings(self, column: str) -> list[str]:
+        """Write the call with all options, and without those at the end that are the default."""
+        options, usual = self._options(), type(self)()._options()  # noqa: SLF001 (its own)
+        found = [self._call(column)]
+        while options and options == (*options[:-1], *usual[len(options) - 1 : len(options)]):
+            options = options[:-1]
+            found.append(f"{self._step}({', '.join((quote(column), *options))})")
+        return found
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "states_")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import Unsupported
+from workbench.errors import InvalidData, Unsupported
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,26 +40,40 @@ def to_arrow(rows: Any) -> pa.Table:
         raise Unsupported(
             f"An array of {array.ndim} dimensions is no table.", hint="Give it the shape (rows, columns)."
         )
-    return pa.table({f"x{place}": array[:, place] for place in range(array.shape[1])})
+    columns = {f"x{place}": array[:, place] for place in range(array.shape[1])}
+    # In an array of objects a missing value is NaN or None.
+    missing = array.dtype == object
+    return pa.table({name: pa.array(values, from_pandas=missing) for name, values in columns.items()})
 
 
 def with_target(rows: pa.Table, y: Any) -> pa.Table:
-    """Add the target and the place of each row, which tell rows apart."""
+    """Add the target and the place of each row, which tell rows apart.
+
+    Raises
+    ------
+    InvalidData
+        If the target is not of numbers.
+    """
     import numpy as np
     import pyarrow as pa
 
-    target = pa.nulls(rows.num_rows, pa.float64()) if y is None else pa.array(np.asarray(y, np.float64))
+    try:
+        target = pa.nulls(rows.num_rows, pa.float64()) if y is None else pa.array(np.asarray(y, np.float64))
+    except (TypeError, ValueError) as error:
+        raise InvalidData(
+            f"The target is not a number: {error}.", hint="Give numbers; of two classes, 0 and 1."
+        ) from error
     places = pa.array(np.arange(rows.num_rows))
     return rows.append_column(TARGET, target).append_column(PLACE, places)
 
 
-def like(given: Any, made: pa.Table, names: Any) -> Any:
-    """Return a table of the kind that was given."""
+def like(given: Any, made: pa.Table, fields: Mapping[str, Sequence[str] | None]) -> Any:
+    """Return a table of the kind that was given; `fields` are the elements of lists and structs."""
     import pyarrow as pa
 
     if isinstance(given, pa.Table | pa.RecordBatch):
         return made
-    flat = _flat(made, [str(name) for name in names])
+    flat = _flat(made, fields)
     if _library(given) == "polars":
         import polars
 
@@ -70,26 +85,25 @@ def like(given: Any, made: pa.Table, names: Any) -> Any:
     return np.column_stack([column.to_numpy() for column in flat.columns])
 
 
-def _flat(made: pa.Table, names: list[str]) -> pa.Table:
+def _flat(made: pa.Table, fields: Mapping[str, Sequence[str] | None]) -> pa.Table:
     """Make a column of each element of lists and structs."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    columns: list[pa.ChunkedArray | pa.Array] = []
+    columns: dict[str, pa.ChunkedArray | pa.Array] = {}
     for name, column in zip(made.column_names, made.columns, strict=True):
+        names = [f"{name}_{field}" for field in fields[name] or ()]
         if pa.types.is_struct(column.type):
-            columns += column.flatten()
+            columns |= zip(names, column.flatten(), strict=True)
         elif pa.types.is_list(column.type):
-            lengths = pc.unique(pc.list_value_length(column).drop_null()).to_pylist()
-            if len(lengths) > 1:
+            if not names:
                 raise Unsupported(
                     f"The lists of {name!r} are of different lengths.", hint="Give an Arrow table."
                 )
-            for place in range(lengths[0] if lengths else 0):
-                columns.append(pc.list_element(column, place))
+            columns |= {each: pc.list_element(column, place) for place, each in enumerate(names)}
         else:
-            columns.append(column)
-    return pa.table(columns, names=names)
+            columns[name] = column
+    return pa.table(columns)
 
 
 def _library(value: Any) -> str:

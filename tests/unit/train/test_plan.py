@@ -113,3 +113,26 @@ def test_the_plan_pasted_gives_the_same_model(sales: Store, algorithm: str) -> N
     assert pasted.features.inputs == asked.features.inputs
     assert pasted.metrics["auc"]["value"] == pytest.approx(asked.metrics["auc"]["value"], abs=1e-6)
     assert sales.describe("auto").tables["Features"].rows()[0]["made by"]
+
+
+def test_a_plan_takes_no_name_that_a_column_has() -> None:
+    columns = [column("at", "TIMESTAMP"), column("at_parts"), column("AT_parts_2")]
+    found = make_plan(columns, "nothing", "y", kept=["y", "at_parts_3"])
+    assert found is not None
+    assert list(found.features) == ["at", "at_parts_4", "at_parts", "AT_parts_2"]
+
+
+def test_what_divides_the_rows_stays_raw_beside_its_feature(sales: Store) -> None:
+    model = sales.train(
+        "back",
+        "SELECT * FROM sales",
+        label="returned",
+        features=["colour", "price"],
+        split="hash(colour)",
+        model="logistic",
+    )
+    assert model.prepared_as is not None
+    listed = model.prepared_as.partition("FROM")[0]
+    assert '"colour",' in listed
+    assert 'AS "colour_2"' in listed
+    assert "colour_2" in {name.partition(".")[0] for name in model.features.inputs}

@@ -115,6 +115,20 @@ def test_retraining_fits_anew_and_the_gate_starts_from_raw_rows(trips: Store) ->
             Unsupported,
             "'fare'",
         ),
+        ("SELECT * REPLACE (fare * 2 AS fare), min_max(miles) AS m FROM trips", Unsupported, "REPLACE"),
+        ("SELECT * RENAME (fare AS f), min_max(miles) AS m FROM trips", Unsupported, "RENAME"),
+        ("SELECT COLUMNS('fare|tip|id'), min_max(miles) AS m FROM trips", Unsupported, "COLUMNS"),
+        ("SELECT * LIKE '%i%', min_max(fare) AS f FROM trips", Unsupported, "LIKE"),
+        ("SELECT id, min_max(s.a) AS f, tip FROM (SELECT *, {a: fare} AS s FROM trips)", Unsupported, "part"),
+        ("SELECT id, fare + 1, min_max(fare) AS f, tip FROM trips", StatementError, "no name"),
+        ("SELECT *, min_max(fare) AS fare FROM trips", StatementError, "two columns called 'fare'"),
+        ("SELECT id, fare * 2 AS f, min_max(f) AS g, tip FROM trips", Unsupported, "same SELECT"),
+        ("SELECT id, min_max(fare) AS f, min_max(tip) AS tip FROM trips", Unsupported, "'tip' is fitted"),
+        (
+            "WITH q AS (SELECT * FROM trips) FROM q SELECT id, min_max(fare) AS f, tip",
+            StatementError,
+            "SELECT … FROM",
+        ),
     ],
 )
 def test_what_cannot_be_prepared_is_refused(
@@ -123,6 +137,53 @@ def test_what_cannot_be_prepared_is_refused(
     with pytest.raises(error, match=said):
         trips.train("bad", query, label="tip", key="id", model="ridge")
     assert trips.models().rows() == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        'SELECT id, min_max(Fare) AS f, fare * 2 AS g, "FARE" + 1 AS h, tip FROM trips',
+        "SELECT id, min_max(main.trips.fare) AS f, trips.fare * 2 AS g, fare + 1 AS h, tip FROM trips",
+        "SELECT t.* EXCLUDE (city, driver, miles), min_max(fare) AS f, fare AS g FROM trips AS t",
+        "SELECT id, min_max(a.fare) AS f, b.miles AS g, a.tip FROM trips a JOIN trips b USING (id)",
+    ],
+)
+def test_a_column_may_be_written_in_several_ways(trips: Store, query: str) -> None:
+    model = trips.train("tips", query, label="tip", key="id", model="ridge")
+    rows = trips.sql("SELECT * FROM trips ORDER BY id").to_arrow()
+    scaled = trips.sql(f"SELECT * FROM ({model.preparation.sql.replace('mlstore_raw', 'trips')})")  # type: ignore[union-attr]
+    assert scaled.to_arrow().num_rows == rows.num_rows
+    predictor = registry.load(trips._lake, model)
+    shuffled = rows.select(rows.column_names[::-1])
+    assert predictor.predict(rows)["value"].equals(predictor.predict(shuffled)["value"])
+
+
+def test_a_label_may_use_the_name_of_another_column(trips: Store) -> None:
+    """The label is computed beside what is fitted, from an alias of the same SELECT."""
+    query = "SELECT id, tip * 2 AS twice, twice + 1 AS goal, min_max(fare) AS f FROM trips"
+    model = trips.train("tips", query, label="goal", key="id", features=["f"], model="ridge")
+    assert model.preparation is not None
+    assert model.preparation.inputs == ("fare",)
+
+
+def test_a_column_called_as_an_alias_does_not_stand_for_the_row(trips: Store) -> None:
+    """All rows have the same t; hashed alone it would make them one."""
+    query = "SELECT id, 1 AS t, fare, miles, tip FROM trips"
+    first = trips.train("tips", query, label="tip", key="id", model="ridge")
+    trips.sql("UPDATE trips SET tip = tip + 1000 WHERE id = 5")
+    assert trips.train("tips", query, label="tip", key="id", model="ridge").digest != first.digest
+
+
+def test_fractions_are_refused_where_whole_numbers_were_learnt(trips: Store, tmp_path: Path) -> None:
+    import mlflow
+    import pandas as pd
+
+    query = "SELECT id, min_max(n) AS n, tip FROM (SELECT *, (id % 50)::INTEGER AS n FROM trips)"
+    model = trips.train("tips", query, label="tip", key="id", model="ridge")
+    portable = mlflow.pyfunc.load_model(str(trips.folder / model.model_uri))
+    assert len(portable.predict(pd.DataFrame({"n": [1.0, 2.0]}))) == 2
+    with pytest.raises(Exception, match="'n' holds fractions"):
+        portable.predict(pd.DataFrame({"n": [1.5, 2.0]}))
 
 
 def test_rows_must_be_divided_by_something(trips: Store) -> None:

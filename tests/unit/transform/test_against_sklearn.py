@@ -48,7 +48,16 @@ def matrix(values: list[float | None]) -> npt.NDArray[np.float64]:
 
 
 def usable(values: list[float | None]) -> bool:
-    return not np.isnan(matrix(values)).all()
+    """Leave out columns without values, and those that only scikit-learn takes for constant."""
+    if np.isnan(matrix(values)).all():
+        return False
+    width = np.nanmax(matrix(values)) - np.nanmin(matrix(values))
+    return bool(width == 0 or width > 1e-12)
+
+
+def test_a_narrow_column_is_not_constant() -> None:
+    """scikit-learn leaves scales below 10 epsilon out; a column of atoms' masses in kg is scaled here."""
+    assert run([0.0, 1e-27, 4e-27], "double", "min_max(x)") == [0.0, 0.25, 1.0]
 
 
 def agree(got: list[Any], wanted: npt.NDArray[Any], values: list[float | None], near: float = 1e-9) -> None:
@@ -76,7 +85,8 @@ def test_min_max(values: list[float | None]) -> None:
 def test_robust_scale(values: list[float | None]) -> None:
     from sklearn.preprocessing import RobustScaler
 
-    if usable(values):
+    lower, upper = np.nanquantile(matrix(values), [0.25, 0.75]) if usable(values) else (0.0, 1e-15)
+    if lower == upper or upper - lower > 1e-12:
         wanted = RobustScaler().fit_transform(matrix(values))[:, 0]
         agree(run(values, "double", "robust_scale(x)"), wanted, values)
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
-from workbench.errors import StatementError
+import workbench
+from workbench.errors import InvalidData, NotFound, StatementError
 from workbench.transform.fitting import expand, fit
 from workbench.transform.steps import STEPS
-from workbench.transforms import TRANSFORMERS
+from workbench.transforms import TRANSFORMERS, Impute, OneHot, Standardize, TargetEncode
 
 NUMBERS = [None, 0.0, -0.0, 1.5, -3.0, 2.0, math.nan, math.inf, -math.inf, 1e150, -1e150, 1e-300]
 TEXTS = [None, "", "a", "b", "b", "it's", "ä 🦆 漢字", "a;--", "NULL", "x y z x", "3.5", "\n"]
@@ -241,3 +244,44 @@ def test_ibis_tables_give_the_same(rows: duckdb.DuckDBPyConnection, backend: str
     assert len(got) == len(wanted)
     for one, other in zip(got, wanted, strict=True):
         assert one == pytest.approx(other, rel=1e-12) if isinstance(other, float) else one == other
+
+
+def test_texts_as_target_do_not_disturb_what_has_no_use_for_them() -> None:
+    table = pa.table({"x": [1.0, 2.0, 3.0]})
+    assert Standardize().fit(table, ["a", "b", "a"]).transform(table).num_rows == 3
+    with pytest.raises(InvalidData, match="not a number"):
+        TargetEncode().fit(pa.table({"c": ["a", "b", "c"]}), ["a", "b", "a"])
+
+
+@pytest.mark.parametrize("name", ["hash_text", "polynomial", "one_hot", "tfidf", "date_parts"])
+def test_widths_do_not_depend_on_the_rows_given(rows: duckdb.DuckDBPyConnection, name: str) -> None:
+    """The first row fitted has no value, and neither has any row given; there may be none at all."""
+    import pandas as pd
+
+    column = RIGHT[name][0]
+    table = rows.sql(f"select {column} from t order by {column} is not null").to_arrow_table()
+    fitted = transformer(name).fit(table)
+    width = len(fitted.get_feature_names_out())
+    assert width > 1
+    empty = table.slice(0, 0).to_pandas()
+    gone = pd.concat([table.slice(0, 1).to_pandas()] * 3, ignore_index=True).astype(empty.dtypes)
+    assert fitted.transform(gone).shape == (3, width)
+    assert fitted.transform(empty).shape == (0, width)
+
+
+def test_missing_values_in_arrays_of_objects() -> None:
+    import numpy as np
+
+    array = np.array([["a"], [float("nan")], [None], ["a"]], dtype=object)
+    made = Impute("mode").fit_transform(array)
+    assert made.tolist() == [["a"]] * 4
+
+
+def test_a_call_without_its_defaults_is_found_in_the_store(tmp_path: Path) -> None:
+    with workbench.connect(tmp_path / "store") as store:
+        store.sql("CREATE TABLE t AS SELECT i AS id, ['a', 'b'][i % 2 + 1] AS c FROM range(9) r(i)")
+        store.transform("f", on="t", key="id", query="SELECT id, one_hot(c, 1) AS c FROM t")
+        found = OneHot(max=1).from_store(store, "f", "c")
+        assert found.get_feature_names_out().tolist() == ["c_a"]
+        with pytest.raises(NotFound):
+            OneHot(max=2).from_store(store, "f", "c")

@@ -47,7 +47,7 @@ class TargetEncode(Step):
     Examples
     --------
     >>> TargetEncode().complete(("city", "price"), ("id",))
-    ('city', 'price', 'id')
+    ('city', 'price', '"id"')
     """
 
     name = "target_encode"
@@ -82,7 +82,7 @@ class TargetEncode(Step):
                 f"{self.name} must tell rows apart, to keep what a row says about itself from it.",
                 hint="Give a KEY, or name the columns that do: target_encode(c, y, id).",
             )
-        names = [name if name.isidentifier() else quote(name) for name in key]
+        names = [quote(name) for name in key]
         return (*arguments, names[0] if len(names) == 1 else f"({', '.join(names)})")
 
     def ranking(self, arguments: tuple[str, ...]) -> str:
