@@ -138,8 +138,7 @@ def create_statements(tables: Iterable[str]) -> list[str]:
     return [
         f"CREATE TABLE lake.mlstore.{quote(table)} ("
         + ", ".join(
-            f"{quote(column)} {'VARCHAR' if kind == 'JSON' else kind}"
-            for column, kind in SPEC[table].items()
+            f"{quote(column)} {'VARCHAR' if kind == 'JSON' else kind}" for column, kind in SPEC[table].items()
         )
         + ")"
         for table in tables

@@ -15,6 +15,7 @@ from workbench.train.evaluate import Score, check_metric, constant_answers, eval
 from workbench.train.gate import Decision
 from workbench.train.label import Label, read_label, value_type
 from workbench.train.preparation import raw_columns
+from workbench.train.report import Report, make_report
 from workbench.train.scoring import Fitted
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Fit:
     """A fitted estimator, how good it is, and whether it is to be deployed.
 
     `trained` and `held_out` count the rows on each side; `notes` say what was settled on the way.
+    `report` is what was found out about it beyond the metrics.
     """
 
     fitted: Fitted
@@ -45,6 +47,7 @@ class Fit:
     trained: int
     held_out: int
     notes: tuple[str, ...]
+    report: Report
 
 
 def fit(training: Training, source: Source, rows: Rows, champion: Model | None, load: Load) -> Fit:
@@ -66,11 +69,16 @@ def fit(training: Training, source: Source, rows: Rows, champion: Model | None, 
     choice = algorithms.choose(training.model, training.params, learned.num_rows)
     fitted = _learn(training, choice, label, spec, learned, label.numbers[~rows.held_out], source)
     with step("Evaluating"):
-        answers = fitted.answers(encode(tested, spec), truth)
+        matrix = encode(tested, spec)
+        answers = fitted.answers(matrix, truth)
         constant = constant_answers(label.task, label.numbers[~rows.held_out], truth, len(label.classes))
         metrics = evaluate(label.task, answers, constant, seed=training.seed)
+        first = training.metric or next(iter(metrics))
         decision = _decide(gate.parse(training.deploy), label, metrics, champion, load, tested, truth)
-    first = training.metric or next(iter(metrics))
+    with step("Looking for what matters and where it fails"):
+        report = make_report(
+            fitted, tested, matrix, answers, metric=first, seed=training.seed, trained=learned.num_rows
+        )
     return Fit(
         fitted,
         choice,
@@ -78,7 +86,8 @@ def fit(training: Training, source: Source, rows: Rows, champion: Model | None, 
         decision,
         learned.num_rows,
         tested.num_rows,
-        tuple(note for note in (choice.reason, label.note, *source.notes) if note),
+        tuple(note for note in (choice.reason, label.note, *source.notes, *report.notes) if note),
+        report,
     )
 
 

@@ -23,6 +23,7 @@ from workbench.train.split import Split
 if TYPE_CHECKING:
     from workbench.lake import Lake, Transaction
     from workbench.train.reading import Rows, Source
+    from workbench.train.report import Report
     from workbench.train.tracking import Logged
 
 
@@ -125,7 +126,8 @@ def _attempt(lake: Lake, task: _Task) -> tuple[Model, Run]:
     with step("Logging to MLflow"):
         logged = tracking.log(lake.folder, _entry(training, source, rows, found))
     try:
-        model, run = _commit(lake, task, _draft(task, source, rows, found, logged), watermarks, champion)
+        draft = _draft(task, source, rows, found, logged)
+        model, run = _commit(lake, task, draft, found.report, watermarks, champion)
     except BaseException:
         tracking.discard(lake.folder, logged)
         raise
@@ -247,9 +249,14 @@ def _draft(task: _Task, source: Source, rows: Rows, found: Fit, logged: Logged) 
 
 
 def _commit(
-    lake: Lake, task: _Task, draft: Model, watermarks: Mapping[str, int], champion: Model | None
+    lake: Lake,
+    task: _Task,
+    draft: Model,
+    report: Report,
+    watermarks: Mapping[str, int],
+    champion: Model | None,
 ) -> tuple[Model, Run]:
-    """Write model, deployment, definition, run and watermarks as one snapshot."""
+    """Write model, report, deployment, definition, run and watermarks as one snapshot."""
     run = _run(task, draft, watermarks, "full", task.reason)
     deployed = "" if draft.deployed else ", not deployed"
     with lake.commit(f"train {draft.name}{deployed}", run_id=run.id) as tx:
@@ -262,6 +269,7 @@ def _commit(
         rows = lake.records.rows("models", "name = $name", {"name": draft.name}, cursor=tx.cursor)
         model = replace(draft, version=1 + max((row["version"] for row in rows), default=0))
         lake.records.append(tx, "models", [model.to_record()])
+        report.record(lake, tx, model)
         if model.deployed:
             registry.record_deployment(lake, tx, model, model.reason, before)
         _define(lake, tx, task, model)
