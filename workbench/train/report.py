@@ -71,13 +71,15 @@ def make_report(
     trained : int
         How many rows the model was trained on.
     """
+    # Booleans as SQL writes them.
+    classes = [str(each).lower() if isinstance(each, bool) else str(each) for each in fitted.classes]
     importances, note = _importance(fitted, matrix, answers, metric, seed, trained)
     return Report(
         {
             "importance": importances,
             "slices": _slices(fitted, tested, answers, metric, seed),
-            "confusion": confusion(answers, fitted.classes),
-            "curves": curves(answers, fitted.classes),
+            "confusion": confusion(answers, classes),
+            "curves": curves(answers, classes),
         },
         (note,) if note else (),
     )
