@@ -35,7 +35,7 @@ _BLOCK_CELLS = 4_000_000  # numbers in the matrix of one prediction
 _SHAP_LEAST_ROWS = 20
 _NODE_BYTES = 45  # of a node of a tree as XGBoost writes it
 # Steps of TreeSHAP: some 4 ns each. Long trainings may be followed by more of them than short ones.
-_SHAP_STEPS = 40_000_000
+_SHAP_STEPS = 20_000_000
 _SHAP_STEPS_PER_ROW = 2_000
 _SHAP_MOST_STEPS = 500_000_000
 
