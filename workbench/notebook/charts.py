@@ -94,7 +94,7 @@ def _heat(base: Any, chart: Chart) -> Any:
     order = list(dict.fromkeys([row[chart.y] for row in rows] + [row[chart.x] for row in rows]))
     scale = alt.Scale(domain=order)
     return base.mark_rect().encode(
-        x=alt.X(field=chart.x, type="nominal", scale=scale, title=chart.x),
+        x=alt.X(field=chart.x, type="nominal", scale=scale, title=chart.x, axis=alt.Axis(labelAngle=-30)),
         y=alt.Y(field=chart.y, type="nominal", scale=scale, title=chart.y),
         color=alt.Color(
             field=chart.series, type="quantitative", title=chart.series, scale=alt.Scale(scheme="blues")
@@ -106,9 +106,13 @@ def _heat(base: Any, chart: Chart) -> Any:
 def _lines(base: Any, chart: Chart) -> Any:
     import altair as alt
 
+    values = [row[chart.x] for row in chart.data.rows()]
+    # Rates and probabilities are drawn from 0 to 1, to compare; other values where they are.
+    rates = min(values) >= 0 and max(values) <= 1
+    scale = alt.Scale(domain=[0, 1]) if rates else alt.Scale(zero=False)
     # The order of the rows, not of x: where y jumps at one x, a line ordered by x would zigzag.
     line = base.mark_line(point=len(chart.data) <= 2 * _TEXT_ROWS, strokeWidth=1.8).encode(
-        x=alt.X(field=chart.x, type="quantitative", title=chart.x, scale=alt.Scale(zero=False)),
+        x=alt.X(field=chart.x, type="quantitative", title=chart.x, scale=scale),
         y=alt.Y(field=chart.y, type="quantitative", title=chart.y),
         order=alt.Order(field="_place", type="quantitative"),
         color=_colour(chart),
