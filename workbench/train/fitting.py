@@ -75,7 +75,6 @@ def fit(training: Training, source: Source, rows: Rows, champion: Model | None, 
         metrics = evaluate(label.task, answers, constant, seed=training.seed)
         first = training.metric or next(iter(metrics))
         decision = _decide(gate.parse(training.deploy), label, metrics, champion, load, tested, truth)
-    with step("Looking for what matters and where it fails"):
         report = make_report(
             fitted, tested, matrix, answers, metric=first, seed=training.seed, trained=learned.num_rows
         )
