@@ -94,9 +94,12 @@ class Lake:
         try:
             with lake._lock.held():
                 _attach(connection, folder)
-                if not exists or not _has_records(connection):
+                present = _record_tables(connection) if exists else set()
+                if "store" not in present:
                     _initialise(connection)
-            _check_version(connection, folder)
+                _check_version(connection, folder)
+                if "store" in present and present < SPEC.keys():
+                    _make_records(connection, [table for table in SPEC if table not in present])
         except BaseException:
             connection.close()
             raise
@@ -291,49 +294,57 @@ def _attach(connection: Cursor, folder: Path) -> None:
         ) from error
 
 
-def _has_records(connection: Cursor) -> bool:
-    return (
-        connection.execute(
-            "SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'mlstore' "
-            "AND table_name = 'store'"
-        ).fetchone()
-        is not None
-    )
+def _record_tables(connection: Cursor) -> set[str]:
+    """Name the record tables that there are; a store made by an older version lacks some."""
+    found = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'mlstore'"
+    ).fetchall()
+    return {row[0] for row in found} & SPEC.keys()
 
 
 def _initialise(connection: Cursor) -> None:
-    """Make the schemas and the record tables, in one snapshot.
+    """Make the schemas and the record tables of a new store."""
+    connection.execute(f"CALL lake.set_option('data_inlining_row_limit', {_SYSTEM_INLINED_ROWS})")
+    _make_records(connection, list(SPEC), new=True)
+    # Inlined rows and concurrent deletes disagree (duckdb/ducklake issue 1215): records only.
+    connection.execute("CALL lake.set_option('data_inlining_row_limit', 0)")
+    connection.execute(
+        f"CALL lake.set_option('data_inlining_row_limit', {_SYSTEM_INLINED_ROWS}, schema => 'mlstore')"
+    )
+
+
+def _make_records(connection: Cursor, tables: Sequence[str], *, new: bool = False) -> None:
+    """Make record tables, each with a first row, and take these rows out again in a second snapshot.
 
     DuckLake makes the place for a table's inlined rows at the first insert, under a new schema
     version, and when it reads them it caches for that version the catalog as of the table's birth:
     tables that came with the same version then seem not to exist (duckdb/ducklake issue 955). So
     each record table gets a first row in the very commit that makes it.
     """
-    connection.execute(f"CALL lake.set_option('data_inlining_row_limit', {_SYSTEM_INLINED_ROWS})")
+    what = "make the store" if new else f"make the records of a newer version: {', '.join(tables)}"
     connection.execute("BEGIN")
-    for schema in SCHEMAS:
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS lake.{schema}")
-    for statement in create_statements():
+    if new:
+        for schema in SCHEMAS:
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS lake.{schema}")
+    for statement in create_statements(tables):
         connection.execute(statement)
-    for table in SPEC:
+    for table in tables:
         connection.execute(
             f"INSERT INTO lake.mlstore.{table} VALUES ({', '.join('NULL' for _ in SPEC[table])})"
         )
-    connection.execute("CALL lake.set_commit_message(?, 'make the store')", [_author()])
+    connection.execute("CALL lake.set_commit_message(?, ?)", [_author(), what])
     connection.execute("COMMIT")
     connection.execute("BEGIN")
-    for table in SPEC:
+    for table in tables:
         connection.execute(f"DELETE FROM lake.mlstore.{table}")
+    if new:
+        connection.execute(
+            "INSERT INTO lake.mlstore.store VALUES (?, 'mlstore', ?)", [FORMAT_VERSION, datetime.now(UTC)]
+        )
     connection.execute(
-        "INSERT INTO lake.mlstore.store VALUES (?, 'mlstore', ?)", [FORMAT_VERSION, datetime.now(UTC)]
+        "CALL lake.set_commit_message(?, ?)", [_author(), "make the store: its version" if new else what]
     )
-    connection.execute("CALL lake.set_commit_message(?, 'make the store: its version')", [_author()])
     connection.execute("COMMIT")
-    # Inlined rows and concurrent deletes disagree (duckdb/ducklake issue 1215): records only.
-    connection.execute("CALL lake.set_option('data_inlining_row_limit', 0)")
-    connection.execute(
-        f"CALL lake.set_option('data_inlining_row_limit', {_SYSTEM_INLINED_ROWS}, schema => 'mlstore')"
-    )
 
 
 def _check_version(connection: Cursor, folder: Path) -> None:

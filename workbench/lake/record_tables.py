@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from workbench.names import quote
 
 FORMAT_VERSION = 1
@@ -94,6 +96,49 @@ SPEC: dict[str, dict[str, str]] = {
         "reason": "VARCHAR",
         "deployed_at": "TIMESTAMPTZ",
     },
+    "importance": {
+        "model": "VARCHAR",
+        "version": "BIGINT",
+        "feature": "VARCHAR",
+        "metric": "VARCHAR",
+        "permutation": "DOUBLE",
+        "permutation_sd": "DOUBLE",
+        "rows": "BIGINT",
+        "shap": "DOUBLE",
+        "shap_rows": "BIGINT",
+    },
+    "slices": {
+        "model": "VARCHAR",
+        "version": "BIGINT",
+        "segment": "VARCHAR",
+        "rows": "BIGINT",
+        "of_rows": "BIGINT",
+        "metric": "VARCHAR",
+        "value": "DOUBLE",
+        "rest": "DOUBLE",
+        "loss": "VARCHAR",
+        "difference": "DOUBLE",
+        "low": "DOUBLE",
+        "high": "DOUBLE",
+    },
+    "confusion": {
+        "model": "VARCHAR",
+        "version": "BIGINT",
+        "actual": "VARCHAR",
+        "predicted": "VARCHAR",
+        "rows": "BIGINT",
+    },
+    "curves": {
+        "model": "VARCHAR",
+        "version": "BIGINT",
+        "curve": "VARCHAR",
+        "series": "VARCHAR",
+        "position": "BIGINT",
+        "x": "DOUBLE",
+        "y": "DOUBLE",
+        "threshold": "DOUBLE",
+        "rows": "BIGINT",
+    },
     "lineage": {
         "name": "VARCHAR",
         "version": "BIGINT",
@@ -105,13 +150,13 @@ SPEC: dict[str, dict[str, str]] = {
 }
 
 
-def create_statements() -> list[str]:
-    """Return the statements that make the record tables in a new lake."""
+def create_statements(tables: Iterable[str]) -> list[str]:
+    """Return the statements that make some of the record tables."""
     return [
         f"CREATE TABLE lake.mlstore.{quote(table)} ("
         + ", ".join(
-            f"{quote(column)} {'VARCHAR' if kind == 'JSON' else kind}" for column, kind in spec.items()
+            f"{quote(column)} {'VARCHAR' if kind == 'JSON' else kind}" for column, kind in SPEC[table].items()
         )
         + ")"
-        for table, spec in SPEC.items()
+        for table in tables
     ]

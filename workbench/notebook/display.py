@@ -33,6 +33,7 @@ NOUNS: tuple[tuple[str, str], ...] = (
 )
 """Where each noun lives; a test imports them all."""
 
+_DESCRIPTION = ("workbench.lake.description", "Description")
 CHARTS = ("altair.vegalite.v5.api", "TopLevelMixin")
 
 
@@ -82,7 +83,23 @@ def register(shell: InteractiveShell, limits: Limits) -> None:
     for module, name in NOUNS:
         mime.for_type_by_name(module, name, lambda value: bundle(value, limits.of(value)))
     mime.for_type_by_name(*CHARTS, _chart)
+    itself = formatter.ipython_display_formatter
+    itself.for_type_by_name(*_DESCRIPTION, lambda value: _with_charts(shell, value, limits.of(value)))
     _register_lists(formatter, limits)
+
+
+def _with_charts(shell: InteractiveShell, description: Any, limit: int) -> None:
+    """Show a description, and its charts as an output of their own.
+
+    JupyterLab shows one form of an output, and would take the page over the charts.
+    """
+    if not description.charts:
+        raise NotImplementedError  # IPython then shows it as it does any other value.
+    from workbench.notebook import charts
+
+    publisher: Any = shell.display_pub
+    publisher.publish(bundle(description, limit))
+    publisher.publish(charts.bundle(description.charts))
 
 
 def _register_lists(formatter: DisplayFormatter, limits: Limits) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.lake import Result
 from workbench.lake.description import Description
 from workbench.train import registry
+from workbench.train.findings import found_charts, found_tables
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,10 +50,11 @@ def describe_model(lake: Lake, ref: str) -> Description:
     metrics = [{"metric": name, **score} for name, score in model.metrics.items()]
     tables = {
         "Metrics on the held-out rows": Result(pa.Table.from_pylist(metrics)),
+        **found_tables(lake, model),
         "Features": Result(_features(model)),
         "Versions": _versions(lake, model.name),
     }
-    return Description(model.ref, "model", facts, tables)
+    return Description(model.ref, "model", facts, tables, found_charts(lake, model))
 
 
 def _rule(model: Model) -> str:

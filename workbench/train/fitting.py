@@ -16,6 +16,7 @@ from workbench.train.evaluate import Score, check_metric, constant_answers, eval
 from workbench.train.gate import Decision
 from workbench.train.label import Label, read_label, value_type
 from workbench.train.preparation import raw_columns
+from workbench.train.report import Report, make_report
 from workbench.train.scoring import Fitted
 from workbench.train.space import Space
 from workbench.train.tuning import FEW_ROWS, Limits, Problem, search
@@ -39,6 +40,7 @@ class Fit:
     """A fitted estimator, how good it is, and whether it is to be deployed.
 
     `trained` and `held_out` count the rows on each side; `notes` say what was settled on the way.
+    `report` is what was found out about it beyond the metrics.
     """
 
     fitted: Fitted
@@ -48,6 +50,7 @@ class Fit:
     trained: int
     held_out: int
     notes: tuple[str, ...]
+    report: Report
     trials: tuple[Trial, ...] = ()
 
 
@@ -91,11 +94,15 @@ def fit(
     choice, trials = _choose(training, tuning, label, spec, examples, rows)
     fitted, choice = _learn(training, choice, label, spec, examples, rows, source, tuning)
     with step("Evaluating"):
-        answers = fitted.answers(encode(tested, spec), truth)
+        matrix = encode(tested, spec)
+        answers = fitted.answers(matrix, truth)
         constant = constant_answers(label.task, label.numbers[~rows.held_out], truth, len(label.classes))
         metrics = evaluate(label.task, answers, constant, seed=training.seed)
+        first = training.metric or next(iter(metrics))
         decision = _decide(gate.parse(training.deploy), label, metrics, champion, load, tested, truth)
-    first = training.metric or next(iter(metrics))
+        report = make_report(
+            fitted, tested, matrix, answers, metric=first, seed=training.seed, trained=learned.num_rows
+        )
     return Fit(
         fitted,
         choice,
@@ -103,7 +110,8 @@ def fit(
         decision,
         learned.num_rows,
         tested.num_rows,
-        tuple(note for note in (choice.reason, label.note, *source.notes) if note),
+        tuple(note for note in (choice.reason, label.note, *source.notes, *report.notes) if note),
+        report,
         trials,
     )
 

@@ -129,7 +129,7 @@ def _attempt(lake: Lake, task: _Task) -> tuple[Model, Run]:
         logged = tracking.log(lake.folder, _entry(training, source, rows, found))
     try:
         draft = _draft(task, source, rows, found, logged)
-        model, run = _commit(lake, task, draft, watermarks, champion, found.trials)
+        model, run = _commit(lake, task, draft, found, watermarks, champion)
     except BaseException:
         tracking.discard(lake.folder, logged)
         raise
@@ -281,11 +281,11 @@ def _commit(
     lake: Lake,
     task: _Task,
     draft: Model,
+    found: Fit,
     watermarks: Mapping[str, int],
     champion: Model | None,
-    trials: Sequence[Trial],
 ) -> tuple[Model, Run]:
-    """Write model, deployment, definition, run and watermarks as one snapshot."""
+    """Write model, report, deployment, definition, run and watermarks as one snapshot."""
     run = _run(task, draft, watermarks, "full", task.reason)
     deployed = "" if draft.deployed else ", not deployed"
     with lake.commit(f"train {draft.name}{deployed}", run_id=run.id) as tx:
@@ -298,7 +298,10 @@ def _commit(
         rows = lake.records.rows("models", "name = $name", {"name": draft.name}, cursor=tx.cursor)
         model = replace(draft, version=1 + max((row["version"] for row in rows), default=0))
         lake.records.append(tx, "models", [model.to_record()])
-        lake.records.append(tx, "trials", [_trial_record(task.training, model, trial) for trial in trials])
+        lake.records.append(
+            tx, "trials", [_trial_record(task.training, model, trial) for trial in found.trials]
+        )
+        found.report.record(lake, tx, model)
         if model.deployed:
             registry.record_deployment(lake, tx, model, model.reason, before)
         _define(lake, tx, task, model)
