@@ -9,7 +9,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -94,8 +94,11 @@ class Lake:
         try:
             with lake._lock.held():
                 _attach(connection, folder)
-                if not exists or not _has_records(connection):
+                missing = SPEC.keys() - _record_tables(connection)
+                if not exists or "store" in missing:
                     _initialise(connection)
+                elif missing:
+                    _add_records(connection, sorted(missing))
             _check_version(connection, folder)
         except BaseException:
             connection.close()
@@ -291,14 +294,11 @@ def _attach(connection: Cursor, folder: Path) -> None:
         ) from error
 
 
-def _has_records(connection: Cursor) -> bool:
-    return (
-        connection.execute(
-            "SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'mlstore' "
-            "AND table_name = 'store'"
-        ).fetchone()
-        is not None
-    )
+def _record_tables(connection: Cursor) -> set[str]:
+    rows = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'mlstore'"
+    ).fetchall()
+    return {name for (name,) in rows}
 
 
 def _initialise(connection: Cursor) -> None:
@@ -313,12 +313,7 @@ def _initialise(connection: Cursor) -> None:
     connection.execute("BEGIN")
     for schema in SCHEMAS:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS lake.{schema}")
-    for statement in create_statements():
-        connection.execute(statement)
-    for table in SPEC:
-        connection.execute(
-            f"INSERT INTO lake.mlstore.{table} VALUES ({', '.join('NULL' for _ in SPEC[table])})"
-        )
+    _create_records(connection, SPEC)
     connection.execute("CALL lake.set_commit_message(?, 'make the store')", [_author()])
     connection.execute("COMMIT")
     connection.execute("BEGIN")
@@ -334,6 +329,29 @@ def _initialise(connection: Cursor) -> None:
     connection.execute(
         f"CALL lake.set_option('data_inlining_row_limit', {_SYSTEM_INLINED_ROWS}, schema => 'mlstore')"
     )
+
+
+def _add_records(connection: Cursor, tables: Sequence[str]) -> None:
+    """Make the record tables that a store made by an older version lacks."""
+    connection.execute("BEGIN")
+    _create_records(connection, tables)
+    connection.execute("CALL lake.set_commit_message(?, ?)", [_author(), f"add {', '.join(tables)}"])
+    connection.execute("COMMIT")
+    connection.execute("BEGIN")
+    for table in tables:
+        connection.execute(f"DELETE FROM lake.mlstore.{table}")
+    connection.execute("CALL lake.set_commit_message(?, ?)", [_author(), f"add {', '.join(tables)}: empty"])
+    connection.execute("COMMIT")
+
+
+def _create_records(connection: Cursor, tables: Iterable[str]) -> None:
+    """Make record tables, each with a first row of nothing; see `_initialise`."""
+    for statement in create_statements(tables):
+        connection.execute(statement)
+    for table in tables:
+        connection.execute(
+            f"INSERT INTO lake.mlstore.{table} VALUES ({', '.join('NULL' for _ in SPEC[table])})"
+        )
 
 
 def _check_version(connection: Cursor, folder: Path) -> None:

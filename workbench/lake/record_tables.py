@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from workbench.names import quote
 
 FORMAT_VERSION = 1
@@ -77,6 +79,17 @@ SPEC: dict[str, dict[str, str]] = {
         "reason": "VARCHAR",
         "deployed_at": "TIMESTAMPTZ",
     },
+    "decisions": {
+        "model": "VARCHAR",
+        "version": "BIGINT",
+        "deployed": "BOOLEAN",
+        "gate": "VARCHAR",
+        "champion": "BIGINT",
+        "rows": "BIGINT",
+        "conditions": "JSON",
+        "reason": "VARCHAR",
+        "decided_at": "TIMESTAMPTZ",
+    },
     "lineage": {
         "name": "VARCHAR",
         "version": "BIGINT",
@@ -88,13 +101,13 @@ SPEC: dict[str, dict[str, str]] = {
 }
 
 
-def create_statements() -> list[str]:
-    """Return the statements that make the record tables in a new lake."""
+def create_statements(tables: Iterable[str] = SPEC) -> list[str]:
+    """Return the statements that make record tables."""
     return [
         f"CREATE TABLE lake.mlstore.{quote(table)} ("
         + ", ".join(
-            f"{quote(column)} {'VARCHAR' if kind == 'JSON' else kind}" for column, kind in spec.items()
+            f"{quote(column)} {'VARCHAR' if kind == 'JSON' else kind}" for column, kind in SPEC[table].items()
         )
         + ")"
-        for table, spec in SPEC.items()
+        for table in tables
     ]

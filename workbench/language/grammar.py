@@ -76,7 +76,7 @@ condition: both (_OR both)*
 both: comparison (_AND comparison)*
 comparison: amount COMPARE amount | "(" condition ")" -> nested
 amount: term (SIGN term)*
-term: NUMBER PERCENT? | dotted
+term: NUMBER PERCENT? | STRING | dotted
 
 COMPARE: ">=" | "<=" | "<>" | "!=" | "==" | ">" | "<" | "="
 SIGN: "+" | "-"

@@ -125,8 +125,7 @@ class Training:
         algorithms.check(self.model, self.params)
         if self.metric is not None:
             self._check_metric(self.metric)
-        for condition in gate.parse(self.deploy).conditions:
-            check_metric(condition.metric)
+        gate.parse(self.deploy).check()
 
     def _check_columns(self) -> None:
         if not self.label.strip():

@@ -6,15 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import InvalidData, ModelError, WorkbenchError
+from workbench.errors import InvalidData, ModelError
 from workbench.progress import step
-from workbench.train import algorithms, gate
+from workbench.train import algorithms, contest, gate
 from workbench.train.dataset import FeatureSpec, describe
 from workbench.train.encoding import encode
-from workbench.train.evaluate import Score, check_metric, constant_answers, evaluate, measures, point
+from workbench.train.evaluate import Score, check_metric, constant_answers, evaluate, measures
 from workbench.train.gate import Decision
-from workbench.train.label import Label, read_label, value_type
-from workbench.train.preparation import raw_columns
+from workbench.train.label import Label, read_label
 from workbench.train.scoring import Fitted
 
 if TYPE_CHECKING:
@@ -69,7 +68,10 @@ def fit(training: Training, source: Source, rows: Rows, champion: Model | None, 
         answers = fitted.answers(encode(tested, spec), truth)
         constant = constant_answers(label.task, label.numbers[~rows.held_out], truth, len(label.classes))
         metrics = evaluate(label.task, answers, constant, seed=training.seed)
-        decision = _decide(gate.parse(training.deploy), label, metrics, champion, load, tested, truth)
+        condition = gate.parse(training.deploy)
+        decision = contest.decide(
+            condition, fitted, answers, metrics, champion, load, tested, rows, seed=training.seed
+        )
     first = training.metric or next(iter(metrics))
     return Fit(
         fitted,
@@ -99,8 +101,7 @@ def _check_task(training: Training, label: Label) -> None:
     """Check what could not be checked before the task was known."""
     if training.metric is not None:
         check_metric(training.metric, label.task)
-    for condition in gate.parse(training.deploy).conditions:
-        check_metric(condition.metric, label.task)
+    gate.parse(training.deploy).check(label.task)
     algorithms.class_path("xgboost" if training.model == "auto" else training.model, label.task)
 
 
@@ -139,33 +140,3 @@ def _learn(
             ) from error
     algorithms.name_features(estimator, spec.names)
     return Fitted(training.name, label.task, spec, label.classes, estimator, source.preparation)
-
-
-def _decide(
-    condition: gate.Gate,
-    label: Label,
-    metrics: Mapping[str, Score],
-    champion: Model | None,
-    load: Load,
-    tested: pa.Table,
-    truth: npt.NDArray[Any],
-) -> Decision:
-    """Ask the gate, with the champion scored on the same held-out rows if it is compared."""
-    scores = {
-        name: float("nan") if each["value"] is None else each["value"] for name, each in metrics.items()
-    }
-    if champion is None or not condition.asks_champion:
-        return gate.decide(condition, scores, None)
-    # False and 0 are equal in Python, so the types of the classes are compared as well.
-    if (champion.classes, champion.value_type) != (label.classes, value_type(label.classes)):
-        return Decision(False, f"not deployed: {champion.ref} predicts other values and cannot be compared")
-    try:
-        former = load(champion)
-        # A champion with a preparation of its own starts from the raw columns as well.
-        seen = former.prepared(raw_columns(tested)) if former.preparation else tested
-        answers = former.answers(encode(seen, champion.features), truth)
-    except WorkbenchError as error:
-        return Decision(
-            False, f"not deployed: {champion.ref} cannot be scored on these rows: {error.message}"
-        )
-    return gate.decide(condition, scores, point(label.task, answers), named=champion.ref, rows=len(truth))

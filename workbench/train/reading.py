@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 LEAST_ROWS = 10
 
-_STAGED = "mlstore_training"
+STAGED = "mlstore_training"
+"""The temporary table that the rows of a query stand in."""
+
 _HELD_OUT = "__held_out"
 
 
@@ -63,12 +65,14 @@ class Source:
 class Rows:
     """The labelled rows in memory, in an order that depends on nothing but the rows.
 
-    `held_out` (n) says which are kept from the training.
+    `held_out` (n) says which are kept from the training; `kept_back` (n) which of them the champion
+    was kept from, None where that is the same.
     """
 
     table: pa.Table
     held_out: npt.NDArray[np.bool_]
     split: Split
+    kept_back: npt.NDArray[np.bool_] | None = None
 
 
 def stage(lake: Lake, cursor: Cursor, training: Training, split: Split) -> Source:
@@ -89,7 +93,7 @@ def stage(lake: Lake, cursor: Cursor, training: Training, split: Split) -> Sourc
     described = _run(lake, cursor, query)
     types = {row[0]: row[1] for row in described}
     expanded = training.query if prepared is None else prepared.blind
-    planned = planned_query(lake, cursor, training, split, types, f"temp.{_STAGED}")
+    planned = planned_query(lake, cursor, training, split, types, f"temp.{STAGED}")
     if planned is not None:
         prepared = prepared_query(lake, cursor, training, planned[0], split)
         query = planned[0] if prepared is None else union(lake, cursor, prepared, training, split)
@@ -100,7 +104,7 @@ def stage(lake: Lake, cursor: Cursor, training: Training, split: Split) -> Sourc
     row = lake.run(
         cursor,
         f"SELECT count(*), count({quote(label)}), sum(hash({ROW})::HUGEINT)::VARCHAR "
-        f"FROM temp.{_STAGED} AS {ROW}",
+        f"FROM temp.{STAGED} AS {ROW}",
     ).fetchone()
     assert row is not None
     _check_count(training, label, row[0], row[1])
@@ -126,8 +130,8 @@ def stage(lake: Lake, cursor: Cursor, training: Training, split: Split) -> Sourc
 
 def _run(lake: Lake, cursor: Cursor, query: str) -> list[tuple[str, str]]:
     """Run a query into the temporary table; return its columns and their types."""
-    lake.run(cursor, f"CREATE OR REPLACE TEMP TABLE {_STAGED} AS FROM ({query}\n)")
-    return [row[:2] for row in lake.run(cursor, f"DESCRIBE FROM temp.{_STAGED}").fetchall()]
+    lake.run(cursor, f"CREATE OR REPLACE TEMP TABLE {STAGED} AS FROM ({query}\n)")
+    return [row[:2] for row in lake.run(cursor, f"DESCRIBE FROM temp.{STAGED}").fetchall()]
 
 
 def read(lake: Lake, cursor: Cursor, source: Source, split: Split) -> Rows:
@@ -138,7 +142,7 @@ def read(lake: Lake, cursor: Cursor, source: Source, split: Split) -> Rows:
     InvalidData
         If the split leaves no rows on one side.
     """
-    relation = f"temp.{_STAGED}"
+    relation = f"temp.{STAGED}"
     split = replace(
         split, columns=tuple(find_column(name, source.types, "split column") for name in split.columns)
     )

@@ -40,6 +40,7 @@ _PICKLED_FILE = "model.pkl"
 _PORTABLE = "mlstore_model"
 _ABOUT = "mlstore.json"
 _LONGEST_PARAMETER = 6000
+_LONGEST_TAG = 5000
 
 # Where MLflow's database keeps addresses of files.
 _ADDRESSES = (
@@ -111,14 +112,27 @@ def discard(folder: Path, logged: Logged) -> None:
         client.delete_run(logged.run_id)
 
 
+def set_decision(folder: Path, name: str, run_id: str, version: int, reason: str) -> None:
+    """Tag the version that a run made with the store's own number, and why it was deployed or not."""
+    with _quiet():
+        client = _client(folder)
+        for number in _versions_of(client, name, run_id):
+            client.set_model_version_tag(name, number, "mlstore.version", str(version))
+            client.set_model_version_tag(name, number, "mlstore.decision", reason[:_LONGEST_TAG])
+
+
 def set_champion(folder: Path, name: str, run_id: str, version: int) -> None:
     """Give the version that a run made the alias `champion`, and note the store's own number."""
     with _quiet():
         client = _client(folder)
-        for found in client.search_model_versions(f"name = '{name}'"):
-            if found.run_id == run_id:
-                client.set_model_version_tag(name, found.version, "mlstore.version", str(version))
-                client.set_registered_model_alias(name, CHAMPION, found.version)
+        for number in _versions_of(client, name, run_id):
+            client.set_model_version_tag(name, number, "mlstore.version", str(version))
+            client.set_registered_model_alias(name, CHAMPION, number)
+
+
+def _versions_of(client: MlflowClient, name: str, run_id: str) -> list[str]:
+    found = client.search_model_versions(f"name = '{name}'")
+    return [str(each.version) for each in found if each.run_id == run_id]
 
 
 def load_native(folder: Path, uri: str, task: Task, ref: str) -> Any:

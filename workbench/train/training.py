@@ -12,7 +12,7 @@ from workbench.derivation import Full, Mode, Noop, Plan, Run
 from workbench.errors import Conflict, InvalidData, WorkbenchError
 from workbench.lake.inputs import moved
 from workbench.progress import step
-from workbench.train import reading, registry, tracking
+from workbench.train import contest, reading, registry, tracking
 from workbench.train.definition import KIND, Training
 from workbench.train.fitting import Fit, fit
 from workbench.train.matrix import matrix_query
@@ -22,6 +22,7 @@ from workbench.train.split import Split
 
 if TYPE_CHECKING:
     from workbench.lake import Lake, Transaction
+    from workbench.train.gate import Decision
     from workbench.train.reading import Rows, Source
     from workbench.train.tracking import Logged
 
@@ -117,18 +118,21 @@ def _attempt(lake: Lake, task: _Task) -> tuple[Model, Run]:
         watermarks = lake.records.watermarks(training.name, cursor=cursor)
         same = None if task.force else _unchanged(known, training, source)
         rows = reading.read(lake, cursor, source, split) if same is None else None
+        champion = next((model for model in known if model.deployed), None)
+        rows = rows and contest.keep_back(lake, cursor, source, rows, champion)
     if rows is None:
         assert same is not None
         return _keep(lake, task, same, source, watermarks)
-    champion = next((model for model in known if model.deployed), None)
     found = fit(training, source, rows, champion, lambda model: registry.load(lake, model))
     with step("Logging to MLflow"):
         logged = tracking.log(lake.folder, _entry(training, source, rows, found))
     try:
-        model, run = _commit(lake, task, _draft(task, source, rows, found, logged), watermarks, champion)
+        draft = _draft(task, source, rows, found, logged)
+        model, run = _commit(lake, task, draft, watermarks, champion, found.decision)
     except BaseException:
         tracking.discard(lake.folder, logged)
         raise
+    tracking.set_decision(lake.folder, model.name, model.mlflow_run_id, model.version, model.reason)
     if model.deployed:
         tracking.set_champion(lake.folder, model.name, model.mlflow_run_id, model.version)
     return model, run
@@ -247,9 +251,14 @@ def _draft(task: _Task, source: Source, rows: Rows, found: Fit, logged: Logged) 
 
 
 def _commit(
-    lake: Lake, task: _Task, draft: Model, watermarks: Mapping[str, int], champion: Model | None
+    lake: Lake,
+    task: _Task,
+    draft: Model,
+    watermarks: Mapping[str, int],
+    champion: Model | None,
+    decision: Decision,
 ) -> tuple[Model, Run]:
-    """Write model, deployment, definition, run and watermarks as one snapshot."""
+    """Write model, decision, deployment, definition, run and watermarks as one snapshot."""
     run = _run(task, draft, watermarks, "full", task.reason)
     deployed = "" if draft.deployed else ", not deployed"
     with lake.commit(f"train {draft.name}{deployed}", run_id=run.id) as tx:
@@ -262,6 +271,7 @@ def _commit(
         rows = lake.records.rows("models", "name = $name", {"name": draft.name}, cursor=tx.cursor)
         model = replace(draft, version=1 + max((row["version"] for row in rows), default=0))
         lake.records.append(tx, "models", [model.to_record()])
+        registry.record_decision(lake, tx, model, decision)
         if model.deployed:
             registry.record_deployment(lake, tx, model, model.reason, before)
         _define(lake, tx, task, model)
