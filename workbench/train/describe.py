@@ -45,6 +45,7 @@ def describe_model(lake: Lake, ref: str) -> Description:
         "mlflow run": model.mlflow_run_id,
         "query": model.query,
         **({"prepared as": model.prepared_as} if model.prepared_as else {}),
+        **({"trained with": _environment(model)} if model.environment else {}),
     }
     metrics = [{"metric": name, **score} for name, score in model.metrics.items()]
     tables = {
@@ -53,6 +54,10 @@ def describe_model(lake: Lake, ref: str) -> Description:
         "Versions": _versions(lake, model.name),
     }
     return Description(model.ref, "model", facts, tables)
+
+
+def _environment(model: Model) -> str:
+    return ", ".join(f"{name} {version}" for name, version in model.environment.items())
 
 
 def _rule(model: Model) -> str:

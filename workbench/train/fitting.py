@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InvalidData, ModelError
 from workbench.progress import step
-from workbench.train import algorithms, contest, gate
+from workbench.train import algorithms, contest, environment, gate
 from workbench.train.dataset import FeatureSpec, describe
 from workbench.train.encoding import encode
 from workbench.train.evaluate import Score, check_metric, constant_answers, evaluate, measures
@@ -34,7 +34,8 @@ Load = Callable[["Model"], Fitted]
 class Fit:
     """A fitted estimator, how good it is, and whether it is to be deployed.
 
-    `trained` and `held_out` count the rows on each side; `notes` say what was settled on the way.
+    `trained` and `held_out` count the rows on each side; `notes` say what was settled on the way,
+    `environment` with which versions.
     """
 
     fitted: Fitted
@@ -44,6 +45,7 @@ class Fit:
     trained: int
     held_out: int
     notes: tuple[str, ...]
+    environment: Mapping[str, str]
 
 
 def fit(training: Training, source: Source, rows: Rows, champion: Model | None, load: Load) -> Fit:
@@ -81,6 +83,7 @@ def fit(training: Training, source: Source, rows: Rows, champion: Model | None, 
         learned.num_rows,
         tested.num_rows,
         tuple(note for note in (choice.reason, label.note, *source.notes) if note),
+        environment.describe(fitted.estimator),
     )
 
 

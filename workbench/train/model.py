@@ -55,6 +55,8 @@ class Model:
         Whether it was the champion when this object was read.
     reason : str
         Why it was deployed or not, and what else is worth knowing of the training.
+    environment : mapping of str to str
+        What it was trained with: versions by package, and the commit of the working directory.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Model:
     preparation: Preparation | None = None
     prepared_as: str = ""
     deployed: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
     trigger: str = field(default="manual", compare=False)
 
     @property
@@ -159,7 +162,11 @@ class Model:
             "rows": self.rows,
             "split": dict(self.split),
             "params": dict(self.params),
-            "metrics": {"scores": dict(self.metrics), "decision": self.reason},
+            "metrics": {
+                "scores": dict(self.metrics),
+                "decision": self.reason,
+                "environment": dict(self.environment),
+            },
             "classes": list(self.classes),
             "seed": self.seed,
             "mlflow_run_id": self.mlflow_run_id,
@@ -183,6 +190,7 @@ class Model:
             input_versions=row["inputs"],
             metrics=row["metrics"]["scores"],
             reason=row["metrics"]["decision"],
+            environment=row["metrics"].get("environment", {}),
             classes=tuple(row["classes"]),
             deployed=deployed,
             trigger=trigger,

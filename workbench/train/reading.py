@@ -75,10 +75,13 @@ class Rows:
     kept_back: npt.NDArray[np.bool_] | None = None
 
 
-def stage(lake: Lake, cursor: Cursor, training: Training, split: Split) -> Source:
+def stage(
+    lake: Lake, cursor: Cursor, training: Training, split: Split, *, inputs: tuple[str, ...] | None = None
+) -> Source:
     """Run the query into a temporary table of a pinned cursor, and check what it gave.
 
-    Built-in functions in it are fitted on the rows that `split` does not hold out.
+    Built-in functions in it are fitted on the rows that `split` does not hold out. `inputs` are the
+    tables it reads, where they are known and perhaps no longer there.
 
     Raises
     ------
@@ -87,7 +90,8 @@ def stage(lake: Lake, cursor: Cursor, training: Training, split: Split) -> Sourc
     InvalidData
         If there are too few rows, or no features.
     """
-    inputs = base_tables(lake, source_tables(training.query), source_tables, cursor)
+    if inputs is None:
+        inputs = base_tables(lake, source_tables(training.query), source_tables, cursor)
     prepared = prepared_query(lake, cursor, training, training.query, split)
     query = training.query if prepared is None else union(lake, cursor, prepared, training, split)
     described = _run(lake, cursor, query)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from workbench.errors import ModelError, NotFound
+from workbench.train.environment import DIRTY
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,6 +74,7 @@ class Entry:
     snapshot: int
     digest: str
     rows: int
+    environment: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,12 +268,20 @@ def _log_run(client: MlflowClient, run_id: str, entry: Entry) -> None:
             RunTag("mlstore.query", entry.query),
             RunTag("mlstore.snapshot", str(entry.snapshot)),
             RunTag("mlstore.digest", entry.digest),
+            *(RunTag(*tag) for tag in _environment_tags(entry.environment)),
         ],
     )
     source = json.dumps({"query": entry.query, "snapshot": entry.snapshot})
     profile = json.dumps({"num_rows": entry.rows})
     dataset = Dataset(entry.name, entry.digest, "mlstore", source, profile=profile)
     client.log_inputs(run_id, [DatasetInput(dataset, [])])
+
+
+def _environment_tags(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Name the versions, and the commit also as MLflow calls it."""
+    yield "mlstore.environment", json.dumps(dict(environment))
+    if "commit" in environment:
+        yield "mlflow.source.git.commit", environment["commit"].removesuffix(DIRTY)
 
 
 def _text(value: object) -> str:

@@ -196,6 +196,7 @@ def _entry(training: Training, source: Source, rows: Rows, found: Fit) -> tracki
         snapshot=source.snapshot,
         digest=source.digest,
         rows=source.rows,
+        environment=found.environment,
     )
 
 
@@ -246,6 +247,7 @@ def _draft(task: _Task, source: Source, rows: Rows, found: Fit, logged: Logged) 
         seconds=time.perf_counter() - task.clock,
         reason="; ".join(each for each in reasons if each),
         deployed=found.decision.deploy,
+        environment=found.environment,
         trigger=task.training.when,
     )
 

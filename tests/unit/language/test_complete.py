@@ -32,8 +32,8 @@ def offered(marked: str) -> list[str]:
 
 def test_verbs_at_the_start() -> None:
     assert offered("%%mlstore |") == list(VERBS)
-    assert offered("%mlstore re|") == ["refresh", "refit", "resume"]
-    assert offered("%%mlstore RE|fresh x") == ["refresh", "refit", "resume"]
+    assert offered("%mlstore re|") == ["refresh", "refit", "resume", "reproduce"]
+    assert offered("%%mlstore RE|fresh x") == ["refresh", "refit", "resume", "reproduce"]
     assert offered("tra|") == ["transform", "train", "trace"]
     assert offered("%%ml|store") == []
     assert offered("%%mlstore|") == []
