@@ -23,6 +23,7 @@ KEYWORDS = _KEYWORDS.split()
 FUNCTIONS: Mapping[str, str] = {
     "predict": "predict(model, cols…)",
     "predict_proba": "predict_proba(model, cols…)",
+    "held_out": "held_out(model, cols…)",
     **{step.name: step.signature for step in STEPS.values()},
 }
 """The store's own functions, with their arguments."""

@@ -142,5 +142,5 @@ def _shared(rows: Rows, champion: Model) -> tuple[npt.NDArray[np.int64], str]:
     places = np.flatnonzero(rows.kept_back[rows.held_out])
     if len(places) >= LEAST_SHARED:
         return places, f"on the {len(places):,} held-out rows that {champion.ref} was kept from as well"
-    rule = f"{champion.split['by']}({', '.join(champion.split['columns'])})"
+    rule = Split.from_record(champion.split)
     return everywhere, f"{same}, some of which {champion.ref}, divided by {rule}, may have learned from"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.lake import Result
 from workbench.lake.description import Description
 from workbench.train import registry
+from workbench.train.split import Split
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +35,7 @@ def describe_model(lake: Lake, ref: str) -> Description:
         "label": model.label,
         "reads": ", ".join(model.inputs),
         "rows": model.rows,
-        "held out": f"{model.holdout:.1%}, by {_rule(model)}",
+        "held out": f"{model.holdout:.1%}, by {Split.from_record(model.split)}",
         "snapshot": model.snapshot,
         "seed": model.seed,
         "parameters": ", ".join(f"{name} = {value}" for name, value in model.params.items()) or "defaults",
@@ -58,10 +59,6 @@ def describe_model(lake: Lake, ref: str) -> Description:
 
 def _environment(model: Model) -> str:
     return ", ".join(f"{name} {version}" for name, version in model.environment.items())
-
-
-def _rule(model: Model) -> str:
-    return f"{model.split['by']}({', '.join(model.split['columns'])})"
 
 
 def _features(model: Model) -> pa.Table:

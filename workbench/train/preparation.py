@@ -161,8 +161,8 @@ def _held_out(lake: Lake, cursor: Cursor, split: Split, relation: str) -> str:
     columns = tuple(find_column(column, types, "split column") for column in split.columns)
     split = replace(split, columns=columns)
     if split.needs_threshold:
-        row = lake.run(cursor, split.threshold_query(f"({relation})")).fetchone()
-        split = replace(split, threshold=row[0] if row else None)
+        row = lake.run(cursor, split.threshold_query(f"({relation})", types)).fetchone()
+        split = split.settled(row[0] if row else None)
     return split.expression(types)
 
 
@@ -185,6 +185,8 @@ def planned_query(
     if training.prepare != "auto" or calls_steps(training.query) or not split.columns:
         return None
     features = choose_features(training, types)
+    if {name.lower() for name in split.columns} & {name.lower() for name in features}:
+        return None  # the split looks at values that a plan would change
     label = find_column(training.label, types, "label")
     task = _task(lake, cursor, training, types[label], label, staged)
     rows = f"(SELECT * FROM {staged} WHERE {quote(label)} IS NOT NULL AND NOT ("

@@ -152,8 +152,8 @@ def read(lake: Lake, cursor: Cursor, source: Source, split: Split) -> Rows:
     )
     split = split.resolved(source.key, source.features)
     if split.needs_threshold:
-        row = lake.run(cursor, split.threshold_query(relation)).fetchone()
-        split = replace(split, threshold=row[0] if row else None)
+        row = lake.run(cursor, split.threshold_query(relation, source.types)).fetchone()
+        split = split.settled(row[0] if row else None)
     # Sorted by content: neither the engine's threads nor the order of arrival change the model.
     table = fetch(
         lake.run(
@@ -190,8 +190,7 @@ def _check_count(training: Training, label: str, rows: int, labelled: int) -> No
 def _check_sides(held_out: npt.NDArray[np.bool_], split: Split) -> None:
     count = int(held_out.sum())
     if count in {0, len(held_out)}:
-        rule = f"{split.by}({', '.join(split.columns)})"
         raise InvalidData(
-            f"SPLIT BY {rule} holds out {'no' if not count else 'all'} rows of {len(held_out):,}.",
+            f"SPLIT BY {split} holds out {'no' if not count else 'all'} rows of {len(held_out):,}.",
             hint="Choose another HOLDOUT, or another SPLIT BY.",
         )

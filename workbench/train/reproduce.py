@@ -123,7 +123,7 @@ def _again(lake: Lake, model: Model) -> tuple[Source, Rows, Fit]:
     """Read the rows as they were and fit, as the training did."""
     if not is_there(lake.cursor(), model.snapshot):
         raise InvalidData(
-            f"{model.ref} cannot be reproduced: the snapshot it was trained at, {model.snapshot}, has expired.",
+            f"{model.ref} cannot be reproduced: its snapshot, {model.snapshot}, has expired.",
             hint="Train it again, and keep the snapshot for as long as it shall be reproducible.",
         )
     training = _definition(lake, model)

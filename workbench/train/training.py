@@ -161,9 +161,10 @@ def _unchanged(known: list[Model], training: Training, source: Source) -> Model 
 def _split(training: Training, known: list[Model]) -> Split:
     """Return the rule, with the threshold of the newest version by the same rule."""
     rule = training.rule()
+    wanted = rule.resolved(training.key, ())
     for model in reversed(known):
         before = Split.from_record(model.split)
-        if rule.by == "time" and rule.same_rule(before):
+        if rule.needs_threshold and wanted.same_rule(before):
             return before
     return rule
 
@@ -235,7 +236,12 @@ def _draft(task: _Task, source: Source, rows: Rows, found: Fit, logged: Logged) 
         snapshot=source.snapshot,
         digest=source.digest,
         rows=source.rows,
-        split={**rows.split.to_record(), "trained": found.trained, "held_out": found.held_out},
+        split={
+            **rows.split.to_record(),
+            "types": {name: source.types[name] for name in rows.split.columns},
+            "trained": found.trained,
+            "held_out": found.held_out,
+        },
         seed=task.training.seed,
         params=found.choice.params,
         metrics=found.metrics,
