@@ -12,7 +12,7 @@ from workbench.derivation import Full, Mode, Noop, Plan, Run
 from workbench.errors import Conflict, InvalidData, WorkbenchError
 from workbench.lake.inputs import moved
 from workbench.progress import step
-from workbench.train import contest, reading, registry, tracking
+from workbench.train import contest, gate, reading, registry, tracking
 from workbench.train.definition import KIND, Training
 from workbench.train.fitting import Fit, fit
 from workbench.train.matrix import matrix_query
@@ -119,7 +119,8 @@ def _attempt(lake: Lake, task: _Task) -> tuple[Model, Run]:
         same = None if task.force else _unchanged(known, training, source)
         rows = reading.read(lake, cursor, source, split) if same is None else None
         champion = next((model for model in known if model.deployed), None)
-        rows = rows and contest.keep_back(lake, cursor, source, rows, champion)
+        if rows is not None and gate.parse(training.deploy).asks_champion:
+            rows = contest.keep_back(lake, cursor, source, rows, champion)
     if rows is None:
         assert same is not None
         return _keep(lake, task, same, source, watermarks)
