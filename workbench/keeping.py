@@ -24,7 +24,7 @@ from workbench.lake.undo import undo_table
 from workbench.lineage import Lineage, Trace, build, trace
 from workbench.names import SCHEMAS, Ref, quote_name
 from workbench.schedule import after_write
-from workbench.train import Model, registry
+from workbench.train import Model, registry, reproduce
 from workbench.transform import Query, Transform, define_query, redefine, transforms
 from workbench.transform.code import source_fingerprint
 from workbench.transform.refit import refit
@@ -221,6 +221,30 @@ class Keeping:
         model = registry.rollback(self._lake, name)
         self._follow_model(model.name)
         return model
+
+    def reproduce(self, ref: str) -> Result:
+        """Train a version of a model again on the rows as they were, and compare; nothing is recorded.
+
+        Parameters
+        ----------
+        ref : str
+            As in "fare@7"; "fare" means the champion.
+
+        Returns
+        -------
+        Result
+            A row for each thing compared: the digest of the rows, the features, the predictions for the
+            held-out rows, the metrics, and the versions of the libraries. Its message says whether the
+            version was reproduced exactly, and what differs.
+
+        Raises
+        ------
+        NotFound
+            If there is no such version.
+        InvalidData
+            If the snapshot it was trained at has expired.
+        """
+        return reproduce(self._lake, ref)
 
     # -- within ----------------------------------------------------------------------------------
 

@@ -79,7 +79,7 @@ class Store(Keeping):
         ----------
         query : str or ibis.Table
             One or more statements of DuckDB's SQL. If one writes, all of them are one commit.
-            `predict(model, t.*)` and the built-in transforms can be used.
+            `predict(model, t.*)`, `held_out(model, t.*)` and the built-in transforms can be used.
         at : int, str, datetime or None
             Read the past: a snapshot, or a time.
         params : mapping or None
@@ -159,7 +159,7 @@ class Store(Keeping):
         text = query_text(query)
         if reads_predictions(text) or self._calls_steps(text):
             raise Unsupported(
-                "predict() and the built-in transforms do not go into a named query.",
+                "predict(), held_out() and the built-in transforms do not go into a named query.",
                 hint="Use bind, or a transform, and query their tables.",
             )
         return define_query(self._lake, name, text)
@@ -201,7 +201,9 @@ class Store(Keeping):
         """
         body = read_body(self._lake, query, using, on)
         if reads_predictions(body.sql or body.query) and body.using != "python":
-            raise Unsupported("predict() does not go into a transform.", hint="Bind the model to its table.")
+            raise Unsupported(
+                "predict() and held_out() do not go into a transform.", hint="Bind the model to its table."
+            )
         fits = body.using != "python" and self._calls_steps(body.sql or body.query)
         if refit_when is not None and not fits:
             raise InvalidData(
@@ -270,8 +272,8 @@ class Store(Keeping):
         weight : str or None
             A column that says how much each row counts.
         split, holdout : str, float
-            How rows are held out, and which share of them: "hash", "hash(column)", "time(column)",
-            "random" or "column(column)".
+            How rows are held out, and which share of them: "hash", "hash(column)", "group(column)",
+            "stratified(column)", "time(column)", "random" or "column(column)".
         deploy : str
             "always", "never", or a condition such as "auc >= champion + 0.005".
 
@@ -291,7 +293,8 @@ class Store(Keeping):
         text = query_text(query)
         if reads_predictions(text):
             raise Unsupported(
-                "predict() does not go into a training query.", hint="Read predictions.<table> instead."
+                "predict() and held_out() do not go into a training query.",
+                hint="Read predictions.<table> instead.",
             )
         training = Training.define(
             name,

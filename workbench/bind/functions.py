@@ -1,14 +1,19 @@
-"""`predict(model, columns…)` and `predict_proba(model, columns…)` anywhere in SQL, by column name."""
+"""`predict`, `predict_proba` and `held_out(model, columns…)` anywhere in SQL, by column name.
+
+A prediction is a function of the engine; the side of a row is plain SQL.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.bind.predictors import Predictor, resolve
 from workbench.engines.sql import FunctionCall, find_calls, replace_spans
 from workbench.errors import InvalidData, NotFound, StatementError, Unsupported
 from workbench.names import literal, quote
+from workbench.train import registry
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,7 +21,12 @@ if TYPE_CHECKING:
     from workbench.lake import Lake
 
 FUNCTIONS = {"predict": "value", "predict_proba": "score"}
-"""The functions, and which column of a prediction each returns."""
+"""The functions that ask a model, and which column of a prediction each returns."""
+
+HELD_OUT = "held_out"
+"""The function that tells on which side of a model's split a row is."""
+
+_NAMES = (*FUNCTIONS, HELD_OUT)
 
 _STAR = re.compile(r"(?:(?P<alias>[A-Za-z_]\w*|\"[^\"]+\")\s*\.\s*)?\*")
 _COLUMN = re.compile(r"(?:(?:\w+|\"[^\"]+\")\s*\.\s*)*(?P<name>\w+|\"[^\"]+\")")
@@ -25,7 +35,7 @@ _NAMED = re.compile(r"(?P<value>.*)\s+AS\s+(?P<name>\w+|\"[^\"]+\")", re.IGNOREC
 
 def reads_predictions(sql: str) -> bool:
     """Say whether a query calls one of the functions."""
-    return any(each in sql.lower() for each in FUNCTIONS) and bool(find_calls(sql, FUNCTIONS))
+    return any(each in sql.lower() for each in _NAMES) and bool(find_calls(sql, _NAMES))
 
 
 def expand_predictions(lake: Lake, sql: str) -> str:
@@ -41,7 +51,7 @@ def expand_predictions(lake: Lake, sql: str) -> str:
     if not reads_predictions(sql):
         return sql
     # Inner calls stand inside outer ones: replace from the inside out, finding the places anew.
-    while calls := find_calls(sql, FUNCTIONS):
+    while calls := find_calls(sql, _NAMES):
         inner = min(calls, key=lambda call: call.end - call.start)
         sql = replace_spans(sql, [(inner.start, inner.end, _expand_call(lake, inner))])
     return sql
@@ -58,14 +68,18 @@ def _expand_call(lake: Lake, call: FunctionCall) -> str:
         raise Unsupported(
             f"{name}() asks models of the store, not {ref!r}.", hint="Bind it to a column instead."
         )
+    if name == HELD_OUT:
+        model = registry.get(lake, ref)
+        return f"({model.held_out(_given(model.ref, model.split_columns, call.arguments[1:], name))})"
     predictor = resolve(lake, ref)
     function = _register(lake, predictor, name)
-    return f"{function}({_struct(predictor, call.arguments[1:], name)})"
+    given = _given(predictor.ref, predictor.inputs, call.arguments[1:], name)
+    return f"{function}({{{', '.join(f'{literal(column)}: {value}' for column, value in given.items())}}})"
 
 
-def _struct(predictor: Predictor, arguments: tuple[str, ...], name: str) -> str:
-    """Write the arguments as a struct with the fields that the model asks for."""
-    wanted = {column.lower(): column for column in predictor.inputs}
+def _given(ref: str, inputs: Sequence[str], arguments: tuple[str, ...], name: str) -> dict[str, str]:
+    """Return the SQL that the arguments give for each column that the model asks for."""
+    wanted = {column.lower(): column for column in inputs}
     given: dict[str, str] = {}
     for argument in arguments:
         text = argument.strip()
@@ -76,15 +90,15 @@ def _struct(predictor: Predictor, arguments: tuple[str, ...], name: str) -> str:
             continue
         column, value = _named(text, name)
         if column.lower() not in wanted:
-            raise NotFound.named("column", column, predictor.inputs, within=f"the inputs of {predictor.ref}")
+            raise NotFound.named("column", column, inputs, within=f"the inputs of {ref}")
         given[column.lower()] = value
     missing = [column for key, column in wanted.items() if key not in given]
     if missing:
         raise InvalidData(
-            f"{name}({predictor.ref}, …) lacks {', '.join(missing)}.",
+            f"{name}({ref}, …) lacks {', '.join(missing)}.",
             hint="Pass them by name, or all columns of a table as in t.*.",
         )
-    return "{" + ", ".join(f"{literal(wanted[key])}: {value}" for key, value in given.items()) + "}"
+    return {wanted[key]: value for key, value in given.items()}
 
 
 def _named(text: str, function: str) -> tuple[str, str]:

@@ -125,7 +125,7 @@ def definition_history(lake: Lake, name: str) -> Result:
     with lake.pinned() as (cursor, head):
         deployments = (
             "SELECT snapshot_id, 'version ' || version || ' deployed: ' || reason, 2 "
-            "FROM lake.mlstore.deployments WHERE lower(model) = lower($name)"
+            "FROM lake.mlstore.deployments WHERE version IS NOT NULL AND lower(model) = lower($name)"
         )
         trained = (
             "SELECT snapshot_id, 'version ' || version, 1 "

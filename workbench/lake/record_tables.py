@@ -139,6 +139,17 @@ SPEC: dict[str, dict[str, str]] = {
         "threshold": "DOUBLE",
         "rows": "BIGINT",
     },
+    "decisions": {
+        "model": "VARCHAR",
+        "version": "BIGINT",
+        "deployed": "BOOLEAN",
+        "gate": "VARCHAR",
+        "champion": "BIGINT",
+        "rows": "BIGINT",
+        "conditions": "JSON",
+        "reason": "VARCHAR",
+        "decided_at": "TIMESTAMPTZ",
+    },
     "lineage": {
         "name": "VARCHAR",
         "version": "BIGINT",
@@ -150,8 +161,8 @@ SPEC: dict[str, dict[str, str]] = {
 }
 
 
-def create_statements(tables: Iterable[str]) -> list[str]:
-    """Return the statements that make some of the record tables."""
+def create_statements(tables: Iterable[str] = SPEC) -> list[str]:
+    """Return the statements that make record tables."""
     return [
         f"CREATE TABLE lake.mlstore.{quote(table)} ("
         + ", ".join(

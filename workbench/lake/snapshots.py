@@ -43,6 +43,12 @@ def read_snapshot(lake: Lake, snapshot: int) -> Snapshot:
     return Snapshot(*row)
 
 
+def is_there(cursor: Cursor, snapshot: int) -> bool:
+    """Tell whether a snapshot can still be read; one that never was, or has expired, cannot."""
+    sql = f"SELECT 1 FROM {_META}.ducklake_snapshot WHERE snapshot_id = ?"
+    return execute(cursor, sql, [snapshot]).fetchone() is not None
+
+
 def changes_by_snapshot(cursor: Cursor, after: int, until: int) -> dict[int, list[str]]:
     """Name, for each snapshot in (after, until], the tables whose rows or columns it changed.
 

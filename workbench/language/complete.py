@@ -26,7 +26,7 @@ _GIVEN_OPTION = re.compile(r"(?<!\S)--(?:as|limit)(?:[ =]+\w+)?|(?<!\S)--?\w*", 
 _FOREIGN = re.compile(r"\busing\s+(?:python|ibis)\b", re.IGNORECASE)
 _WORDS_WANTED = {
     "trigger": ("manual", "on write", "every", "cron", "changed >=", "drift(psi) >", "metric", "after"),
-    "split": ("hash", "time", "random", "column"),
+    "split": ("hash", "group", "stratified", "time", "random", "column"),
     "algorithm": ("auto",),
 }
 _WORDS_OF_KIND = {"key": ("auto",), "name or all": ("all",), "gate": ("always", "never", "WHEN")}

@@ -62,6 +62,7 @@ scalar: NUMBER -> number | STRING -> string | _TRUE -> true | _FALSE -> false | 
 
 split: _HASH columns_listed? -> split_hash | _TIME columns_listed -> split_time
     | _COLUMN columns_listed -> split_column | _RANDOM -> split_random
+    | _GROUP columns_listed -> split_group | _STRATIFIED columns_listed -> split_stratified
 
 trigger: _MANUAL -> trigger_manual | _some_trigger (_COOLDOWN STRING)?
 _some_trigger: trigger_or
@@ -77,7 +78,7 @@ condition: both (_OR both)*
 both: comparison (_AND comparison)*
 comparison: amount COMPARE amount | "(" condition ")" -> nested
 amount: term (SIGN term)*
-term: NUMBER PERCENT? | dotted
+term: NUMBER PERCENT? | STRING | dotted
 
 COMPARE: ">=" | "<=" | "<>" | "!=" | "==" | ">" | "<" | "="
 SIGN: "+" | "-"
@@ -186,6 +187,8 @@ _TEXTS = {
     "split_hash": "hash{}",
     "split_time": "time{}",
     "split_column": "column{}",
+    "split_group": "group{}",
+    "split_stratified": "stratified{}",
     "split_random": "random",
     "trigger_manual": "manual",
     "on_write": "on write",

@@ -223,7 +223,9 @@ KINDS: Mapping[str, Kind] = {
     "share": Kind("share", "20%", share),
     "settings": Kind("settings", "{k: v}", settings),
     "space": Kind("space", "{k: v, k: lo..hi}", settings),
-    "split": Kind("split", "hash(cols)|time(col)|random|column(col)", str, "split"),
+    "split": Kind(
+        "split", "hash(cols)|group(cols)|stratified(cols)|time(col)|random|column(col)", str, "split"
+    ),
     "relation": Kind("relation", "TABLE|NAME@version|(select…)", _relation, "table"),
     "inputs": Kind("inputs", "TABLE[(inputs)]", _inputs, "table"),
     "snapshot": Kind("snapshot", "@n", _snapshot),

@@ -184,3 +184,13 @@ class Rollback(Statement):
     example: ClassVar[str] = "rollback late"
 
     name: str = head("ref", "The model.", wants="model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduce(Statement):
+    """Train a version of a model again on the rows as they were, and say whether the same comes out."""
+
+    verb: ClassVar[str] = "reproduce"
+    example: ClassVar[str] = "reproduce late@3"
+
+    ref: str = head("ref", "The version of the model; without one, the champion.", wants="model")

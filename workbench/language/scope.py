@@ -30,6 +30,7 @@ def functions() -> Mapping[str, str]:
     return {
         "predict": "predict(model, cols…)",
         "predict_proba": "predict_proba(model, cols…)",
+        "held_out": "held_out(model, cols…)",
         **{step.name: step.signature for step in STEPS.values()},
     }
 

@@ -15,6 +15,7 @@ from workbench.language.questions import (
     Pause,
     Refit,
     Refresh,
+    Reproduce,
     Resume,
     Rollback,
     Runs,
@@ -50,6 +51,7 @@ VERBS: Mapping[str, type[Statement]] = {
     "drop": Drop,
     "deploy": Deploy,
     "rollback": Rollback,
+    "reproduce": Reproduce,
 }
 """Each verb of the language."""
 

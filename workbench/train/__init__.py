@@ -3,6 +3,7 @@
 from workbench.train.definition import Training
 from workbench.train.model import Model
 from workbench.train.registry import champion, deploy, get, load, models, rollback, versions
+from workbench.train.reproduce import reproduce
 from workbench.train.training import train
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "get",
     "load",
     "models",
+    "reproduce",
     "rollback",
     "train",
     "versions",

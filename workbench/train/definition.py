@@ -133,13 +133,16 @@ class Training:
             raise NotFound.named("PREPARE", self.prepare, _PREPARE)
         if not 0 <= self.seed <= _LARGEST_SEED or self.seed != int(self.seed):
             raise InvalidData(f"SEED {self.seed!r} is not a whole number from 0 to {_LARGEST_SEED}.")
-        self.rule()
+        if self.rule().by == "stratified" and not self.key:
+            raise InvalidData(
+                f"SPLIT BY {self.split} needs a KEY, by which the rows of a stratum are divided.",
+                hint="Say KEY (id).",
+            )
         algorithms.check(self.model, self.params)
         self._check_search()
         if self.metric is not None:
             self._check_metric(self.metric)
-        for condition in gate.parse(self.deploy).conditions:
-            check_metric(condition.metric)
+        gate.parse(self.deploy).check()
 
     @property
     def searches(self) -> bool:

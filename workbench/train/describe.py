@@ -8,6 +8,7 @@ from workbench.lake import Result
 from workbench.lake.description import Description
 from workbench.train import registry
 from workbench.train.findings import found_charts, found_tables
+from workbench.train.split import Split
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,7 +36,7 @@ def describe_model(lake: Lake, ref: str) -> Description:
         "label": model.label,
         "reads": ", ".join(model.inputs),
         "rows": model.rows,
-        "held out": f"{model.holdout:.1%}, by {_rule(model)}",
+        "held out": f"{model.holdout:.1%}, by {Split.from_record(model.split)}",
         "snapshot": model.snapshot,
         "seed": model.seed,
         "parameters": ", ".join(f"{name} = {value}" for name, value in model.params.items()) or "defaults",
@@ -46,6 +47,7 @@ def describe_model(lake: Lake, ref: str) -> Description:
         "mlflow run": model.mlflow_run_id,
         "query": model.query,
         **({"prepared as": model.prepared_as} if model.prepared_as else {}),
+        **({"trained with": _environment(model)} if model.environment else {}),
     }
     metrics = [{"metric": name, **score} for name, score in model.metrics.items()]
     tables = {
@@ -57,8 +59,8 @@ def describe_model(lake: Lake, ref: str) -> Description:
     return Description(model.ref, "model", facts, tables, found_charts(lake, model))
 
 
-def _rule(model: Model) -> str:
-    return f"{model.split['by']}({', '.join(model.split['columns'])})"
+def _environment(model: Model) -> str:
+    return ", ".join(f"{name} {version}" for name, version in model.environment.items())
 
 
 def _features(model: Model) -> pa.Table:

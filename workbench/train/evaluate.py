@@ -148,7 +148,7 @@ def _intervals(
     count = len(answers.truth)
     size = min(count, SAMPLE_ROWS)
     sample = answers if size == count else answers.take(rng.choice(count, size, replace=False))
-    weights = _resample(rng, size)
+    weights = resample(rng, size)
     narrower = (size / count) ** 0.5
     centre = point(task, sample)
     bounds = {}
@@ -167,7 +167,7 @@ def _intervals(
     return bounds
 
 
-def _resample(rng: np.random.Generator, size: int) -> Floats:
+def resample(rng: np.random.Generator, size: int) -> Floats:
     """Draw rows with replacement; return how often each row comes (resamples × size)."""
     import numpy as np
 

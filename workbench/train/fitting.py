@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from workbench.errors import InvalidData, WorkbenchError
+from workbench.errors import InvalidData
 from workbench.progress import step
-from workbench.train import algorithms, gate
+from workbench.train import algorithms, contest, environment, gate
 from workbench.train.boosting import EARLY_STOPPING, Examples, validation_rows
 from workbench.train.dataset import FeatureSpec, describe
 from workbench.train.encoding import encode
-from workbench.train.evaluate import Score, check_metric, constant_answers, evaluate, measures, point
+from workbench.train.evaluate import Score, check_metric, constant_answers, evaluate, measures
 from workbench.train.gate import Decision
-from workbench.train.label import Label, read_label, value_type
-from workbench.train.preparation import raw_columns
+from workbench.train.label import Label, read_label
 from workbench.train.report import Report, make_report
 from workbench.train.scoring import Fitted
 from workbench.train.space import Space
@@ -39,8 +38,8 @@ Load = Callable[["Model"], Fitted]
 class Fit:
     """A fitted estimator, how good it is, and whether it is to be deployed.
 
-    `trained` and `held_out` count the rows on each side; `notes` say what was settled on the way.
-    `report` is what was found out about it beyond the metrics.
+    `trained` and `held_out` count the rows on each side; `notes` say what was settled on the way,
+    `environment` with which versions; `report` is what was found out about it beyond the metrics.
     """
 
     fitted: Fitted
@@ -50,6 +49,7 @@ class Fit:
     trained: int
     held_out: int
     notes: tuple[str, ...]
+    environment: Mapping[str, str]
     report: Report
     trials: tuple[Trial, ...] = ()
 
@@ -70,10 +70,11 @@ def fit(
     champion: Model | None,
     load: Load,
     tuning: Tuning | None = None,
+    choice: algorithms.Choice | None = None,
 ) -> Fit:
     """Fit and evaluate; `load` makes the champion ready, if the gate wants it compared.
 
-    With `tuning` the setting is searched first, on training rows alone.
+    With `tuning` the setting is searched first, on training rows alone; a `choice` is taken as it is.
 
     Raises
     ------
@@ -91,7 +92,9 @@ def fit(
     examples = Examples(
         encode(learned, spec), label.numbers[~rows.held_out], _weights(training, source, rows, label)
     )
-    choice, trials = _choose(training, tuning, label, spec, examples, rows)
+    trials: tuple[Trial, ...] = ()
+    if choice is None:
+        choice, trials = _choose(training, tuning, label, spec, examples, rows)
     fitted, choice = _learn(training, choice, label, spec, examples, rows, source, tuning)
     with step("Evaluating"):
         matrix = encode(tested, spec)
@@ -99,7 +102,10 @@ def fit(
         constant = constant_answers(label.task, label.numbers[~rows.held_out], truth, len(label.classes))
         metrics = evaluate(label.task, answers, constant, seed=training.seed)
         first = training.metric or next(iter(metrics))
-        decision = _decide(gate.parse(training.deploy), label, metrics, champion, load, tested, truth)
+        condition = gate.parse(training.deploy)
+        decision = contest.decide(
+            condition, fitted, answers, metrics, champion, load, tested, rows, seed=training.seed
+        )
         report = make_report(
             fitted, tested, matrix, answers, metric=first, seed=training.seed, trained=learned.num_rows
         )
@@ -111,6 +117,7 @@ def fit(
         learned.num_rows,
         tested.num_rows,
         tuple(note for note in (choice.reason, label.note, *source.notes, *report.notes) if note),
+        environment.describe(fitted.estimator),
         report,
         trials,
     )
@@ -133,8 +140,7 @@ def _check_task(training: Training, label: Label) -> None:
     """Check what could not be checked before the task was known."""
     if training.metric is not None:
         check_metric(training.metric, label.task)
-    for condition in gate.parse(training.deploy).conditions:
-        check_metric(condition.metric, label.task)
+    gate.parse(training.deploy).check(label.task)
     algorithms.class_path("xgboost" if training.model == "auto" else training.model, label.task)
 
 
@@ -218,33 +224,3 @@ def _learn(
         choice = replace(choice, params={**choice.params, "n_estimators": grown})
     algorithms.name_features(estimator, spec.names)
     return Fitted(training.name, label.task, spec, label.classes, estimator, source.preparation), choice
-
-
-def _decide(
-    condition: gate.Gate,
-    label: Label,
-    metrics: Mapping[str, Score],
-    champion: Model | None,
-    load: Load,
-    tested: pa.Table,
-    truth: npt.NDArray[Any],
-) -> Decision:
-    """Ask the gate, with the champion scored on the same held-out rows if it is compared."""
-    scores = {
-        name: float("nan") if each["value"] is None else each["value"] for name, each in metrics.items()
-    }
-    if champion is None or not condition.asks_champion:
-        return gate.decide(condition, scores, None)
-    # False and 0 are equal in Python, so the types of the classes are compared as well.
-    if (champion.classes, champion.value_type) != (label.classes, value_type(label.classes)):
-        return Decision(False, f"not deployed: {champion.ref} predicts other values and cannot be compared")
-    try:
-        former = load(champion)
-        # A champion with a preparation of its own starts from the raw columns as well.
-        seen = former.prepared(raw_columns(tested)) if former.preparation else tested
-        answers = former.answers(encode(seen, champion.features), truth)
-    except WorkbenchError as error:
-        return Decision(
-            False, f"not deployed: {champion.ref} cannot be scored on these rows: {error.message}"
-        )
-    return gate.decide(condition, scores, point(label.task, answers), named=champion.ref, rows=len(truth))

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
-from workbench.errors import StatementError
+from workbench.errors import NotFound, StatementError
+from workbench.train.evaluate import MEASURES, check_metric
+from workbench.train.paired import Difference
+
+if TYPE_CHECKING:
+    from workbench.train.label import Task
+
+LATENCIES = {"latency_p50": 0.5, "latency_p95": 0.95}
+"""What the gate can ask beside the metrics: quantiles of the time that one row takes, in seconds."""
+
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -16,12 +28,18 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
 }
 _NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?"
-_TOKEN = re.compile(rf"\s*(?:(?P<number>{_NUMBER})|(?P<word>[A-Za-z_]\w*)|(?P<sign>>=|<=|>|<|\+|-))")
+_TOKEN = re.compile(
+    rf"\s*(?:(?P<number>{_NUMBER})|(?P<word>[A-Za-z_]\w*)|(?P<sign>>=|<=|>|<|\+|-)|(?P<text>'[^']*'))"
+)
+_TIME = re.compile(rf"'\s*(?P<number>{_NUMBER})\s*(?P<unit>{'|'.join(_UNITS)})\s*'", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One comparison: `metric` `sign` `number`, the number being added to the champion's score if asked."""
+    """One comparison: `metric` `sign` `number`, the number being added to the champion's score if asked.
+
+    The number of a latency is in seconds.
+    """
 
     metric: str
     sign: str
@@ -29,10 +47,10 @@ class Condition:
     champion: bool = False
 
     def __str__(self) -> str:
+        quote = "'" if self.metric in LATENCIES else ""
         if not self.champion:
-            return f"{self.metric} {self.sign} {self.number:g}"
-        offset = f" {'-' if self.number < 0 else '+'} {abs(self.number):g}" if self.number else ""
-        return f"{self.metric} {self.sign} champion{offset}"
+            return f"{self.metric} {self.sign} {quote}{_said(self.metric, self.number)}{quote}"
+        return f"{self.metric} {self.sign} champion{_offset_said(self, quote)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +60,128 @@ class Gate:
     conditions: tuple[Condition, ...] = ()
     never: bool = False
 
+    def __str__(self) -> str:
+        if not self.conditions:
+            return "never" if self.never else "always"
+        return " and ".join(map(str, self.conditions))
+
     @property
     def asks_champion(self) -> bool:
         """Whether the champion has to be scored."""
         return any(condition.champion for condition in self.conditions)
 
+    @property
+    def asks_latency(self) -> bool:
+        """Whether predictions of single rows have to be timed."""
+        return any(condition.metric in LATENCIES for condition in self.conditions)
+
+    def check(self, task: Task | None = None) -> None:
+        """Raise NotFound unless there are all the metrics of the conditions (for the task)."""
+        for condition in self.conditions:
+            if condition.metric in LATENCIES:
+                continue
+            if condition.metric.startswith("latency") or condition.metric not in MEASURES:
+                raise NotFound.named("metric", condition.metric, [*MEASURES, *LATENCIES])
+            check_metric(condition.metric, task)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Challenger and champion on the same rows.
+
+    Attributes
+    ----------
+    ref : str
+        The champion, as in `late@2`.
+    challenger, champion : mapping of str to float
+        Their scores.
+    differences : mapping of str to Difference
+        Challenger minus champion; not of latencies.
+    where : str
+        Which rows these are, in words.
+    rows : int
+        How many.
+    """
+
+    ref: str
+    challenger: Mapping[str, float]
+    champion: Mapping[str, float]
+    differences: Mapping[str, Difference]
+    where: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A condition, the score it was asked of, and the limit that this score had to keep.
+
+    `champion` and `difference` are None where the condition does not ask for the champion; `holds`
+    is None where there was no champion to compare with.
+    """
+
+    condition: Condition
+    score: float
+    limit: float
+    champion: float | None = None
+    difference: Difference | None = None
+    holds: bool | None = None
+
+    def said(self, ref: str) -> str:
+        """Say it in words, the champion being called `ref`."""
+        metric, sign = self.condition.metric, self.condition.sign
+        if self.holds is None:
+            return f"{metric} {_said(metric, self.score)}, and there is no champion yet"
+        if self.champion is None:
+            return f"{metric} {_said(metric, self.score)} {sign} {_said(metric, self.limit)}"
+        than = f"{_said(metric, self.champion)}{_offset_said(self.condition)} of {ref}"
+        apart = f" ({self.difference})" if self.difference else ""
+        return f"{metric} {_said(metric, self.score)} {sign} {than}{apart}"
+
+    def to_record(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        apart = asdict(self.difference) if self.difference else {"value": None, "low": None, "high": None}
+        return {
+            "condition": str(self.condition),
+            "metric": self.condition.metric,
+            "score": _finite(self.score),
+            "limit": None if self.holds is None else _finite(self.limit),
+            "champion": _finite(self.champion),
+            "difference": _finite(apart["value"]),
+            "low": _finite(apart["low"]),
+            "high": _finite(apart["high"]),
+            "holds": self.holds,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether to deploy, and why."""
+    """Whether to deploy, and why.
+
+    Attributes
+    ----------
+    deploy : bool
+    reason : str
+    gate : str
+        The gate, as text.
+    checks : tuple of Check
+        The conditions that were tested; none where the gate has none, or the champion could not
+        be compared.
+    champion : str or None
+        With which version the new one was compared.
+    rows : int
+        On how many rows, beside those of the metrics.
+    """
 
     deploy: bool
     reason: str
+    gate: str = ""
+    checks: tuple[Check, ...] = ()
+    champion: str | None = None
+    rows: int = 0
 
 
 def parse(text: str) -> Gate:
-    """Read `always`, `never` or conditions such as `auc >= champion + 0.005 AND logloss <= 0.5`.
+    """Read `always`, `never` or conditions such as `auc >= champion + 0.005 AND latency_p95 < '20 ms'`.
 
     Raises
     ------
@@ -68,6 +192,8 @@ def parse(text: str) -> Gate:
     --------
     >>> [str(each) for each in parse("auc >= champion + 0.005 AND logloss < 0.5").conditions]
     ['auc >= champion + 0.005', 'logloss < 0.5']
+    >>> parse("latency_p95 < '0.02 s'").conditions
+    (Condition(metric='latency_p95', sign='<', number=0.02, champion=False),)
     """
     word = text.strip().lower()
     if word in {"always", "never"}:
@@ -82,56 +208,71 @@ def parse(text: str) -> Gate:
     return Gate(tuple(conditions))
 
 
-def decide(
-    gate: Gate,
-    scores: Mapping[str, float],
-    champion: Mapping[str, float] | None,
-    *,
-    named: str = "the champion",
-    rows: int = 0,
-) -> Decision:
-    """Decide by the scores of challenger and champion (None if there is none) on the same rows.
+def decide(gate: Gate, scores: Mapping[str, float], against: Comparison | None = None) -> Decision:
+    """Decide by the scores of the challenger and, unless there is no champion, by the comparison with it.
 
     Examples
     --------
-    >>> decide(parse("auc >= champion"), {"auc": 0.8}, {"auc": 0.79}, named="late@2", rows=100).reason
-    'deployed: auc 0.8 >= 0.79 of late@2, on the same 100 held-out rows'
+    >>> apart = {"auc": Difference(0.01, 0.004, 0.016)}
+    >>> against = Comparison("late@2", {"auc": 0.8}, {"auc": 0.79}, apart, "on 100 rows", 100)
+    >>> print(decide(parse("auc >= champion"), {"auc": 0.8}, against).reason)
+    deployed: auc 0.8 >= 0.79 of late@2 (difference +0.01, 95 % interval +0.004 to +0.016), on 100 rows
     """
     if gate.never:
-        return Decision(False, "not deployed: DEPLOY never")
+        return Decision(False, "not deployed: DEPLOY never", str(gate))
     if not gate.conditions:
-        return Decision(True, "deployed: DEPLOY always")
-    said, failed = [], []
-    for condition in gate.conditions:
-        if condition.champion and champion is None:
-            score = _short(scores[condition.metric])
-            said.append(f"{condition.metric} {score}, and there is no champion yet")
-            continue
-        holds, text = _test(condition, scores, champion or {}, named)
-        said.append(text)
-        if not holds:
-            failed.append(text)
-    where = f", on the same {rows:,} held-out rows" if gate.asks_champion and champion is not None else ""
+        return Decision(True, "deployed: DEPLOY always", str(gate))
+    ref = against.ref if against else ""
+    checks = tuple(_test(condition, scores, against) for condition in gate.conditions)
+    failed = [check.said(ref) for check in checks if check.holds is False]
+    compared = against if gate.asks_champion else None
+    where = f", {compared.where}" if compared else ""
     if failed:
-        return Decision(False, f"not deployed: {', '.join(failed)} does not hold{where}")
-    return Decision(True, f"deployed: {', '.join(said)}{where}")
+        verb = "does not hold" if len(failed) == 1 else "do not hold"
+        reason = f"not deployed: {', '.join(failed)} {verb}{where}"
+    else:
+        reason = f"deployed: {', '.join(check.said(ref) for check in checks)}{where}"
+    return Decision(
+        not failed,
+        reason,
+        str(gate),
+        checks,
+        compared.ref if compared else None,
+        compared.rows if compared else 0,
+    )
 
 
-def _test(
-    condition: Condition, scores: Mapping[str, float], champion: Mapping[str, float], named: str
-) -> tuple[bool, str]:
-    score = scores[condition.metric]
-    base = champion[condition.metric] if condition.champion else 0.0
-    # A comparison with NaN, where a metric could not be computed, never holds.
-    holds = _OPERATORS[condition.sign](score, base + condition.number)
+def _test(condition: Condition, scores: Mapping[str, float], against: Comparison | None) -> Check:
     if not condition.champion:
-        return holds, f"{condition.metric} {_short(score)} {condition.sign} {condition.number:g}"
-    offset = f" {'-' if condition.number < 0 else '+'} {abs(condition.number):g}" if condition.number else ""
-    return holds, f"{condition.metric} {_short(score)} {condition.sign} {_short(base)}{offset} of {named}"
+        score = scores[condition.metric]
+        holds = _OPERATORS[condition.sign](score, condition.number)
+        return Check(condition, score, condition.number, holds=holds)
+    if against is None:
+        return Check(condition, scores[condition.metric], condition.number)
+    score, base = against.challenger[condition.metric], against.champion[condition.metric]
+    limit = base + condition.number
+    # A comparison with NaN, where a metric could not be computed, never holds.
+    holds = _OPERATORS[condition.sign](score, limit)
+    return Check(condition, score, limit, base, against.differences.get(condition.metric), holds)
 
 
-def _short(value: float) -> str:
-    return f"{value:.4g}"
+def _said(metric: str, value: float) -> str:
+    if metric not in LATENCIES:
+        return f"{value:.4g}"
+    unit = "us" if abs(value) < 1e-3 else "ms" if abs(value) < 1 else "s"
+    return f"{value / _UNITS[unit]:.4g} {unit}"
+
+
+def _offset_said(condition: Condition, quote: str = "") -> str:
+    if not condition.number:
+        return ""
+    offset = _said(condition.metric, abs(condition.number))
+    return f" {'-' if condition.number < 0 else '+'} {quote}{offset}{quote}"
+
+
+def _finite(value: float | None) -> float | None:
+    """Turn what JSON has no word for into None."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 class _Tokens:
@@ -166,13 +307,20 @@ class _Tokens:
 
     def error(self, *expected: str) -> StatementError:
         """Make the error for the current token."""
-        place = self._end - (len(self.value) if self.kind not in {None, "unknown"} else 0)
         found = repr(self.value) if self.kind else "the end"
+        return self.failure(
+            f"The condition {self._text.strip()!r} has {found} where {' or '.join(expected)} was expected.",
+            *expected,
+        )
+
+    def failure(self, message: str, *expected: str) -> StatementError:
+        """Make an error at the place of the current token."""
+        place = self._end - (len(self.value) if self.kind not in {None, "unknown"} else 0)
         line = self._text.count("\n", 0, place) + 1
         column = place - (self._text.rfind("\n", 0, place) + 1) + 1
         return StatementError(
-            f"The condition {self._text.strip()!r} has {found} where {' or '.join(expected)} was expected.",
-            hint="As in: auc >= champion + 0.005 AND logloss <= 0.5, or always, or never.",
+            message,
+            hint="As in: auc >= champion + 0.005 AND latency_p95 < '20 ms', or always, or never.",
             line=line,
             column=column,
             expected=expected,
@@ -187,20 +335,34 @@ def _condition(tokens: _Tokens) -> Condition:
         raise tokens.error(*_OPERATORS)
     sign = tokens.advance()
     if tokens.skip("champion"):
-        return Condition(metric, sign, _offset(tokens), champion=True)
-    return Condition(metric, sign, _signed(tokens, "champion", "a number"))
+        return Condition(metric, sign, _offset(tokens, metric), champion=True)
+    return Condition(metric, sign, _signed(tokens, metric, "champion"))
 
 
-def _offset(tokens: _Tokens) -> float:
+def _offset(tokens: _Tokens, metric: str) -> float:
     if tokens.kind != "sign" or tokens.value not in {"+", "-"}:
         return 0.0
-    return _signed(tokens, "a number")
+    return _signed(tokens, metric)
 
 
-def _signed(tokens: _Tokens, *expected: str) -> float:
+def _signed(tokens: _Tokens, metric: str, *also: str) -> float:
     factor = 1.0
     if tokens.kind == "sign" and tokens.value in {"+", "-"}:
         factor = -1.0 if tokens.advance() == "-" else 1.0
+        also = ()
+    if metric.startswith("latency"):  # one that is not there is found out by `Gate.check`
+        return factor * _seconds(tokens, *also)
     if tokens.kind != "number":
-        raise tokens.error(*expected)
+        raise tokens.error(*also, "a number")
     return factor * float(tokens.advance())
+
+
+def _seconds(tokens: _Tokens, *also: str) -> float:
+    if tokens.kind != "text":
+        raise tokens.error(*also, "a time such as '20 ms'")
+    found = _TIME.fullmatch(tokens.value)
+    if found is None:
+        message = f"{tokens.value} is not a time in ms, s or us."
+        raise tokens.failure(message, "a time such as '20 ms'")
+    tokens.advance()
+    return float(found["number"]) * _UNITS[found["unit"].lower()]

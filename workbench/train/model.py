@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from workbench.derivation import Plan, Run
+from workbench.errors import Unsupported
 from workbench.train.dataset import FeatureSpec
 from workbench.train.definition import KIND
 from workbench.train.evaluate import Score
 from workbench.train.label import Task, Value, ValueType, value_type
 from workbench.train.preparation import Preparation
+from workbench.train.split import Split
 
 if TYPE_CHECKING:
     from workbench.lake import Lake
@@ -44,7 +46,8 @@ class Model:
     rows : int
         The rows with a label, training and held-out ones.
     split : dict
-        The rule, as recorded by `Split.to_record`, and how many rows fell on each side.
+        The rule, as recorded by `Split.to_record`, the types of its columns, and how many rows fell on
+        each side.
     metrics : dict of str to Score
         On the held-out rows; the first is the one that decides.
     classes : tuple
@@ -55,6 +58,8 @@ class Model:
         Whether it was the champion when this object was read.
     reason : str
         Why it was deployed or not, and what else is worth knowing of the training.
+    environment : mapping of str to str
+        What it was trained with: versions by package, and the commit of the working directory.
     """
 
     name: str
@@ -84,6 +89,7 @@ class Model:
     preparation: Preparation | None = None
     prepared_as: str = ""
     deployed: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
     trigger: str = field(default="manual", compare=False)
 
     @property
@@ -110,6 +116,33 @@ class Model:
     def holdout(self) -> float:
         """The part of the rows that was held out."""
         return float(self.split["held_out"]) / self.rows
+
+    @property
+    def split_columns(self) -> tuple[str, ...]:
+        """The columns of the training query that decide on which side a row is."""
+        return tuple(self.split["columns"])
+
+    def held_out(self, values: Mapping[str, str]) -> str:
+        """Return a boolean SQL expression, never NULL: whether a row is kept from the training.
+
+        Parameters
+        ----------
+        values : mapping of str to str
+            For each of `split_columns` the SQL of its value.
+
+        Raises
+        ------
+        Unsupported
+            If the version was trained before the types of these columns were recorded.
+        """
+        types = self.split.get("types")
+        if types is None:
+            raise Unsupported(
+                f"The types of the columns that divide the rows of {self.ref} are not recorded.",
+                hint="Train it again.",
+            )
+        typed = {name: f"CAST({value} AS {types[name]})" for name, value in values.items()}
+        return Split.from_record(self.split).expression(types, typed)
 
     @property
     def metric(self) -> str:
@@ -159,7 +192,11 @@ class Model:
             "rows": self.rows,
             "split": dict(self.split),
             "params": dict(self.params),
-            "metrics": {"scores": dict(self.metrics), "decision": self.reason},
+            "metrics": {
+                "scores": dict(self.metrics),
+                "decision": self.reason,
+                "environment": dict(self.environment),
+            },
             "classes": list(self.classes),
             "seed": self.seed,
             "mlflow_run_id": self.mlflow_run_id,
@@ -183,6 +220,7 @@ class Model:
             input_versions=row["inputs"],
             metrics=row["metrics"]["scores"],
             reason=row["metrics"]["decision"],
+            environment=row["metrics"].get("environment", {}),
             classes=tuple(row["classes"]),
             deployed=deployed,
             trigger=trigger,

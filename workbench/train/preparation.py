@@ -161,8 +161,8 @@ def _held_out(lake: Lake, cursor: Cursor, split: Split, relation: str) -> str:
     columns = tuple(find_column(column, types, "split column") for column in split.columns)
     split = replace(split, columns=columns)
     if split.needs_threshold:
-        row = lake.run(cursor, split.threshold_query(f"({relation})")).fetchone()
-        split = replace(split, threshold=row[0] if row else None)
+        row = lake.run(cursor, split.threshold_query(f"({relation})", types)).fetchone()
+        split = split.settled(row[0] if row else None)
     return split.expression(types)
 
 
@@ -185,6 +185,8 @@ def planned_query(
     if training.prepare != "auto" or calls_steps(training.query) or not split.columns:
         return None
     features = choose_features(training, types)
+    if {name.lower() for name in split.columns} & {name.lower() for name in features}:
+        return None  # the split looks at values that a plan would change
     label = find_column(training.label, types, "label")
     task = _task(lake, cursor, training, types[label], label, staged)
     rows = f"(SELECT * FROM {staged} WHERE {quote(label)} IS NOT NULL AND NOT ("
@@ -218,7 +220,12 @@ def _task(lake: Lake, cursor: Cursor, training: Training, kind: str, label: str,
     return "binary" if values <= 2 else "multiclass"
 
 
-def raw_columns(table: pa.Table) -> pa.Table:
-    """Return the raw columns that stand beside the prepared ones, under their own names."""
-    raw = [name for name in table.column_names if is_raw(name)]
-    return table.select(raw).rename_columns([name.removeprefix(RAW) for name in raw])
+def raw_rows(table: pa.Table) -> pa.Table:
+    """Return rows as a model is given them: what stands beside prepared columns, under its own name.
+
+    Columns that nothing is prepared from are raw themselves, and stay.
+    """
+    raw = {name.removeprefix(RAW).lower(): name for name in table.column_names if is_raw(name)}
+    plain = [name for name in table.column_names if not is_raw(name) and name.lower() not in raw]
+    chosen = [*raw.values(), *plain]
+    return table.select(chosen).rename_columns([name.removeprefix(RAW) for name in chosen])

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 LEAST_ROWS = 10
 
-_STAGED = "mlstore_training"
+STAGED = "mlstore_training"
+"""The temporary table that the rows of a query stand in."""
+
 _HELD_OUT = "__held_out"
 _FOLD = "__fold"
 _WEIGHT = "__weight"
@@ -66,12 +68,14 @@ class Source:
 class Rows:
     """The labelled rows in memory, in an order that depends on nothing but the rows.
 
-    `held_out` (n) says which are kept from the training.
+    `held_out` (n) says which are kept from the training; `kept_back` (n) which of them the champion
+    was kept from, None where that is the same.
     """
 
     table: pa.Table
     held_out: npt.NDArray[np.bool_]
     split: Split
+    kept_back: npt.NDArray[np.bool_] | None = None
 
     @property
     def folds(self) -> npt.NDArray[np.int64]:
@@ -89,10 +93,13 @@ class Rows:
         return self.table[_WEIGHT].filter(pa.array(~self.held_out))
 
 
-def stage(lake: Lake, cursor: Cursor, training: Training, split: Split) -> Source:
+def stage(
+    lake: Lake, cursor: Cursor, training: Training, split: Split, *, inputs: tuple[str, ...] | None = None
+) -> Source:
     """Run the query into a temporary table of a pinned cursor, and check what it gave.
 
-    Built-in functions in it are fitted on the rows that `split` does not hold out.
+    Built-in functions in it are fitted on the rows that `split` does not hold out. `inputs` are the
+    tables it reads, where they are known and perhaps no longer there.
 
     Raises
     ------
@@ -101,13 +108,14 @@ def stage(lake: Lake, cursor: Cursor, training: Training, split: Split) -> Sourc
     InvalidData
         If there are too few rows, or no features.
     """
-    inputs = base_tables(lake, source_tables(training.query), source_tables, cursor)
+    if inputs is None:
+        inputs = base_tables(lake, source_tables(training.query), source_tables, cursor)
     prepared = prepared_query(lake, cursor, training, training.query, split)
     query = training.query if prepared is None else union(lake, cursor, prepared, training, split)
     described = _run(lake, cursor, query)
     types = {row[0]: row[1] for row in described}
     expanded = training.query if prepared is None else prepared.blind
-    planned = planned_query(lake, cursor, training, split, types, f"temp.{_STAGED}")
+    planned = planned_query(lake, cursor, training, split, types, f"temp.{STAGED}")
     if planned is not None:
         prepared = prepared_query(lake, cursor, training, planned[0], split)
         query = planned[0] if prepared is None else union(lake, cursor, prepared, training, split)
@@ -118,7 +126,7 @@ def stage(lake: Lake, cursor: Cursor, training: Training, split: Split) -> Sourc
     row = lake.run(
         cursor,
         f"SELECT count(*), count({quote(label)}), sum(hash({ROW})::HUGEINT)::VARCHAR "
-        f"FROM temp.{_STAGED} AS {ROW}",
+        f"FROM temp.{STAGED} AS {ROW}",
     ).fetchone()
     assert row is not None
     _check_count(training, label, row[0], row[1])
@@ -145,8 +153,8 @@ def stage(lake: Lake, cursor: Cursor, training: Training, split: Split) -> Sourc
 
 def _run(lake: Lake, cursor: Cursor, query: str) -> list[tuple[str, str]]:
     """Run a query into the temporary table; return its columns and their types."""
-    lake.run(cursor, f"CREATE OR REPLACE TEMP TABLE {_STAGED} AS FROM ({query}\n)")
-    return [row[:2] for row in lake.run(cursor, f"DESCRIBE FROM temp.{_STAGED}").fetchall()]
+    lake.run(cursor, f"CREATE OR REPLACE TEMP TABLE {STAGED} AS FROM ({query}\n)")
+    return [row[:2] for row in lake.run(cursor, f"DESCRIBE FROM temp.{STAGED}").fetchall()]
 
 
 def read(lake: Lake, cursor: Cursor, source: Source, split: Split) -> Rows:
@@ -157,14 +165,14 @@ def read(lake: Lake, cursor: Cursor, source: Source, split: Split) -> Rows:
     InvalidData
         If the split leaves no rows on one side.
     """
-    relation = f"temp.{_STAGED}"
+    relation = f"temp.{STAGED}"
     split = replace(
         split, columns=tuple(find_column(name, source.types, "split column") for name in split.columns)
     )
     split = split.resolved(source.key, source.features)
     if split.needs_threshold:
-        row = lake.run(cursor, split.threshold_query(relation)).fetchone()
-        split = replace(split, threshold=row[0] if row else None)
+        row = lake.run(cursor, split.threshold_query(relation, source.types)).fetchone()
+        split = split.settled(row[0] if row else None)
     weight = f"{quote(source.weight)} AS {_WEIGHT}, " if source.weight else ""
     # Sorted by content: neither the engine's threads nor the order of arrival change the model.
     table = fetch(
@@ -203,8 +211,7 @@ def _check_count(training: Training, label: str, rows: int, labelled: int) -> No
 def _check_sides(held_out: npt.NDArray[np.bool_], split: Split) -> None:
     count = int(held_out.sum())
     if count in {0, len(held_out)}:
-        rule = f"{split.by}({', '.join(split.columns)})"
         raise InvalidData(
-            f"SPLIT BY {rule} holds out {'no' if not count else 'all'} rows of {len(held_out):,}.",
+            f"SPLIT BY {split} holds out {'no' if not count else 'all'} rows of {len(held_out):,}.",
             hint="Choose another HOLDOUT, or another SPLIT BY.",
         )

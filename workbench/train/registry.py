@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from workbench.engines.duckdb import Cursor
     from workbench.lake import Lake, Transaction
+    from workbench.train.gate import Decision
 
 __all__ = [
     "Fitted",
@@ -126,13 +127,18 @@ def names(lake: Lake) -> list[str]:
 
 def champion_version(lake: Lake, name: str, cursor: Cursor | None = None) -> int | None:
     """Return the number of the deployed version."""
+    rows = _deployments(lake, name, cursor)
+    return int(rows[-1]["version"]) if rows else None
+
+
+def _deployments(lake: Lake, name: str, cursor: Cursor | None = None) -> list[dict[str, Any]]:
+    """Return the deployments of a model since it was last dropped, oldest first."""
     dropped = lake.records.rows(
         "definitions", "kind = 'model' AND name = $name AND status = 'dropped'", {"name": name}, cursor=cursor
     )
     since = dropped[-1]["snapshot_id"] if dropped else -1
     rows = lake.records.rows("deployments", "model = $name", {"name": name}, cursor=cursor)
-    fresh = [row for row in rows if row["snapshot_id"] > since]
-    return int(fresh[-1]["version"]) if fresh else None
+    return [row for row in rows if row["snapshot_id"] > since]
 
 
 def deploy(lake: Lake, ref: str, reason: str = "deployed by hand") -> Model:
@@ -169,7 +175,7 @@ def rollback(lake: Lake, name: str) -> Model:
     """
     known = {model.version: model for model in versions(lake, name)}
     name = next(iter(known.values())).name
-    rows = lake.records.rows("deployments", "model = $name", {"name": name})
+    rows = _deployments(lake, name)
     if not rows or rows[-1]["previous"] is None:
         raise InvalidData(
             f"There is no earlier champion of {name!r} to go back to.",
@@ -192,22 +198,47 @@ def drop(lake: Lake, name: str) -> int | None:
     NotFound
         If there is no model of this name.
     """
-    versions(lake, name)
+    name = versions(lake, name)[-1].name
     with lake.commit(f"drop {name}") as tx:
+        before = champion_version(lake, name, tx.cursor)
         lake.records.set_status(tx, name, "dropped")
+        if before is not None:
+            _append_deployment(lake, tx, name, None, "the model was dropped", before)
     return tx.snapshot
 
 
 def record_deployment(lake: Lake, tx: Transaction, model: Model, reason: str, previous: int | None) -> None:
     """Append a deployment, as part of the commit `tx`."""
+    _append_deployment(lake, tx, model.name, model.version, reason, previous)
+
+
+def _append_deployment(
+    lake: Lake, tx: Transaction, name: str, version: int | None, reason: str, previous: int | None
+) -> None:
     row = {
-        "model": model.name,
-        "version": model.version,
+        "model": name,
+        "version": version,
         "previous": previous,
         "reason": reason,
         "deployed_at": datetime.now(UTC),
     }
     lake.records.append(tx, "deployments", [row])
+
+
+def record_decision(lake: Lake, tx: Transaction, model: Model, decision: Decision) -> None:
+    """Append what the gate decided of a version, as part of the commit `tx`."""
+    row = {
+        "model": model.name,
+        "version": model.version,
+        "deployed": decision.deploy,
+        "gate": decision.gate,
+        "champion": Ref.parse(decision.champion).number if decision.champion else None,
+        "rows": decision.rows or model.split["held_out"],
+        "conditions": [check.to_record() for check in decision.checks],
+        "reason": decision.reason,
+        "decided_at": datetime.now(UTC),
+    }
+    lake.records.append(tx, "decisions", [row])
 
 
 def load(lake: Lake, model: Model) -> Fitted:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.train.curves import confusion, curves
 from workbench.train.evaluate import Answers, point
 from workbench.train.importance import SAMPLE_ROWS, importance
-from workbench.train.preparation import raw_columns
+from workbench.train.preparation import raw_rows
 from workbench.train.slices import SAMPLE_CELLS, compare_metric, row_losses, worst_segments
 
 if TYPE_CHECKING:
@@ -139,13 +139,9 @@ def _slices(fitted: Fitted, tested: pa.Table, answers: Answers, metric: str, see
 
 def segment_columns(fitted: Fitted, tested: pa.Table) -> pa.Table:
     """Return the columns that a user knows: the raw ones where the features were computed from them."""
-    import pyarrow as pa
-
     if fitted.preparation is None:
         return tested.select(list(fitted.features.inputs))
-    raw = raw_columns(tested)
-    beside = set(raw.column_names)
-    return pa.table({name: (raw if name in beside else tested)[name] for name in fitted.preparation.inputs})
+    return raw_rows(tested).select(list(fitted.preparation.inputs))
 
 
 def _computable(fitted: Fitted, answers: Answers, metric: str) -> str:

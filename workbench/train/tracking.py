@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from workbench.errors import ModelError, NotFound
+from workbench.train.environment import DIRTY
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,6 +42,7 @@ _PICKLED_FILE = "model.pkl"
 _PORTABLE = "mlstore_model"
 _ABOUT = "mlstore.json"
 _LONGEST_PARAMETER = 6000
+_LONGEST_TAG = 5000
 
 # Where MLflow's database keeps addresses of files.
 _ADDRESSES = (
@@ -73,6 +75,7 @@ class Entry:
     snapshot: int
     digest: str
     rows: int
+    environment: Mapping[str, str]
     trials: Sequence[Trial] = ()
 
 
@@ -120,14 +123,27 @@ def discard(folder: Path, logged: Logged) -> None:
         client.delete_run(logged.run_id)
 
 
+def set_decision(folder: Path, name: str, run_id: str, version: int, reason: str) -> None:
+    """Tag the version that a run made with the store's own number, and why it was deployed or not."""
+    with _quiet():
+        client = _client(folder)
+        for number in _versions_of(client, name, run_id):
+            client.set_model_version_tag(name, number, "mlstore.version", str(version))
+            client.set_model_version_tag(name, number, "mlstore.decision", reason[:_LONGEST_TAG])
+
+
 def set_champion(folder: Path, name: str, run_id: str, version: int) -> None:
     """Give the version that a run made the alias `champion`, and note the store's own number."""
     with _quiet():
         client = _client(folder)
-        for found in client.search_model_versions(f"name = '{name}'"):
-            if found.run_id == run_id:
-                client.set_model_version_tag(name, found.version, "mlstore.version", str(version))
-                client.set_registered_model_alias(name, CHAMPION, found.version)
+        for number in _versions_of(client, name, run_id):
+            client.set_model_version_tag(name, number, "mlstore.version", str(version))
+            client.set_registered_model_alias(name, CHAMPION, number)
+
+
+def _versions_of(client: MlflowClient, name: str, run_id: str) -> list[str]:
+    found = client.search_model_versions(f"name = '{name}'")
+    return [str(each.version) for each in found if each.run_id == run_id]
 
 
 def load_native(folder: Path, uri: str, task: Task, ref: str) -> Any:
@@ -261,6 +277,7 @@ def _log_run(client: MlflowClient, run_id: str, entry: Entry) -> None:
             RunTag("mlstore.query", entry.query),
             RunTag("mlstore.snapshot", str(entry.snapshot)),
             RunTag("mlstore.digest", entry.digest),
+            *(RunTag(*tag) for tag in _environment_tags(entry.environment)),
         ],
     )
     source = json.dumps({"query": entry.query, "snapshot": entry.snapshot})
@@ -288,6 +305,13 @@ def _log_trials(client: MlflowClient, run: Any, entry: Entry) -> None:
             params=[Param(name, _text(value)) for name, value in params.items()],
         )
         client.set_terminated(child.info.run_id, "FAILED" if trial.status == "failed" else "FINISHED")
+
+
+def _environment_tags(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Name the versions, and the commit also as MLflow calls it."""
+    yield "mlstore.environment", json.dumps(dict(environment))
+    if "commit" in environment:
+        yield "mlflow.source.git.commit", environment["commit"].removesuffix(DIRTY)
 
 
 def _text(value: object) -> str:

@@ -12,7 +12,7 @@ from workbench.derivation import Full, Mode, Noop, Plan, Run
 from workbench.errors import Conflict, InvalidData, WorkbenchError
 from workbench.lake.inputs import moved
 from workbench.progress import step
-from workbench.train import reading, registry, tracking
+from workbench.train import contest, gate, reading, registry, tracking
 from workbench.train.definition import KIND, Training
 from workbench.train.fitting import Fit, Tuning, fit
 from workbench.train.matrix import matrix_query
@@ -119,10 +119,12 @@ def _attempt(lake: Lake, task: _Task) -> tuple[Model, Run]:
         watermarks = lake.records.watermarks(training.name, cursor=cursor)
         same = None if task.force else _unchanged(known, training, source)
         rows = reading.read(lake, cursor, source, split) if same is None else None
+        champion = next((model for model in known if model.deployed), None)
+        if rows is not None and gate.parse(training.deploy).asks_champion:
+            rows = contest.keep_back(lake, cursor, source, rows, champion)
     if rows is None:
         assert same is not None
         return _keep(lake, task, same, source, watermarks)
-    champion = next((model for model in known if model.deployed), None)
     tuning = _tuning(lake, training, source, begun) if training.searches else None
     found = fit(training, source, rows, champion, lambda model: registry.load(lake, model), tuning)
     with step("Logging to MLflow"):
@@ -133,6 +135,7 @@ def _attempt(lake: Lake, task: _Task) -> tuple[Model, Run]:
     except BaseException:
         tracking.discard(lake.folder, logged)
         raise
+    tracking.set_decision(lake.folder, model.name, model.mlflow_run_id, model.version, model.reason)
     if model.deployed:
         tracking.set_champion(lake.folder, model.name, model.mlflow_run_id, model.version)
     return model, run
@@ -182,9 +185,10 @@ def _unchanged(known: list[Model], training: Training, source: Source) -> Model 
 def _split(training: Training, known: list[Model]) -> Split:
     """Return the rule, with the threshold of the newest version by the same rule."""
     rule = training.rule()
+    wanted = rule.resolved(training.key, ())
     for model in reversed(known):
         before = Split.from_record(model.split)
-        if rule.by == "time" and rule.same_rule(before):
+        if rule.needs_threshold and wanted.same_rule(before):
             return before
     return rule
 
@@ -217,6 +221,7 @@ def _entry(training: Training, source: Source, rows: Rows, found: Fit) -> tracki
         snapshot=source.snapshot,
         digest=source.digest,
         rows=source.rows,
+        environment=found.environment,
         trials=found.trials,
     )
 
@@ -256,7 +261,12 @@ def _draft(task: _Task, source: Source, rows: Rows, found: Fit, logged: Logged) 
         snapshot=source.snapshot,
         digest=source.digest,
         rows=source.rows,
-        split={**rows.split.to_record(), "trained": found.trained, "held_out": found.held_out},
+        split={
+            **rows.split.to_record(),
+            "types": {name: source.types[name] for name in rows.split.columns},
+            "trained": found.trained,
+            "held_out": found.held_out,
+        },
         seed=task.training.seed,
         params=found.choice.params,
         metrics=found.metrics,
@@ -268,6 +278,7 @@ def _draft(task: _Task, source: Source, rows: Rows, found: Fit, logged: Logged) 
         seconds=time.perf_counter() - task.clock,
         reason="; ".join(each for each in reasons if each),
         deployed=found.decision.deploy,
+        environment=found.environment,
         trigger=task.training.when,
     )
 
@@ -285,7 +296,7 @@ def _commit(
     watermarks: Mapping[str, int],
     champion: Model | None,
 ) -> tuple[Model, Run]:
-    """Write model, report, deployment, definition, run and watermarks as one snapshot."""
+    """Write model, report, decision, deployment, definition, run and watermarks as one snapshot."""
     run = _run(task, draft, watermarks, "full", task.reason)
     deployed = "" if draft.deployed else ", not deployed"
     with lake.commit(f"train {draft.name}{deployed}", run_id=run.id) as tx:
@@ -302,6 +313,7 @@ def _commit(
             tx, "trials", [_trial_record(task.training, model, trial) for trial in found.trials]
         )
         found.report.record(lake, tx, model)
+        registry.record_decision(lake, tx, model, found.decision)
         if model.deployed:
             registry.record_deployment(lake, tx, model, model.reason, before)
         _define(lake, tx, task, model)

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -416,3 +417,22 @@ def test_records_are_ordinary_tables_with_the_columns_they_promise(lake: Lake) -
     for table, spec in SPEC.items():
         described = lake.cursor().execute(f"DESCRIBE lake.mlstore.{table}").fetchall()
         assert [row[0] for row in described] == list(spec)
+
+
+def test_a_store_of_an_older_version_gets_the_records_it_lacks(tmp_path: Path) -> None:
+    with closing(Lake.open(tmp_path / "old")) as old:
+        make(old, "flights")
+        with old.commit("as an older version made it") as tx:
+            tx.cursor.execute("DROP TABLE lake.mlstore.decisions")
+        before = old.head()
+    for _ in range(2):
+        with closing(Lake.open(tmp_path / "old")) as lake:
+            assert lake.head() <= before + 3
+            assert lake.records.rows("decisions") == []
+            with lake.commit("write one") as tx:
+                lake.records.append(tx, "decisions", [{"model": "late", "version": 1, "conditions": []}])
+                assert lake.records.rows("decisions", cursor=tx.cursor)[0]["model"] == "late"
+                tx.cursor.execute("DELETE FROM lake.mlstore.decisions")
+            assert lake.tables.find("flights") is not None
+            with lake.at(before) as cursor:
+                assert cursor.execute("SELECT count(*) FROM flights").fetchone()

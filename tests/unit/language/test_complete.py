@@ -32,8 +32,8 @@ def offered(marked: str) -> list[str]:
 
 def test_verbs_at_the_start() -> None:
     assert offered("%%mlstore |") == list(VERBS)
-    assert offered("%mlstore re|") == ["refresh", "refit", "resume"]
-    assert offered("%%mlstore RE|fresh x") == ["refresh", "refit", "resume"]
+    assert offered("%mlstore re|") == ["refresh", "refit", "resume", "reproduce"]
+    assert offered("%%mlstore RE|fresh x") == ["refresh", "refit", "resume", "reproduce"]
     assert offered("tra|") == ["transform", "train", "trace"]
     assert offered("%%ml|store") == []
     assert offered("%%mlstore|") == []
@@ -123,7 +123,7 @@ def test_functions_are_those_that_exist() -> None:
     from workbench.language.scope import functions
     from workbench.transform.steps import STEPS
 
-    assert set(functions()) == {"predict", "predict_proba", *STEPS}
+    assert set(functions()) == {"predict", "predict_proba", "held_out", *STEPS}
     assert offered("%%mlstore transform f ON flights KEY (id) AS\nselect stand|") == ["standardize"]
     found = complete("select predict_|", 15, {}, {})
     assert found[0].kind == "function"

@@ -50,7 +50,7 @@ MISTAKES = {
     "bind c ON t MODEL m BATCH |-5": "Expected a whole number.",
     "train m LABEL y TUNE |3.5 TRIALS AS select 1": "Expected a whole number.",
     "train m LABEL y HOLDOUT |lots AS select 1": "Expected a number.",
-    "train m LABEL y DEPLOY WHEN auc >=| AS select 1": "Expected a name or a number.",
+    "train m LABEL y DEPLOY WHEN auc >=| AS select 1": "Expected a name, a number or a text in single quotes.",
     "trace t KEY|": "Expected a number, a text",
     "tables |--paln": "Did you mean '--plan'?",
     "tables |--timeout 5": "The options are --as",

@@ -39,6 +39,9 @@ PYTHON = {
     "train m LABEL y SPLIT BY HASH(a,b) DEPLOY never AS select 1": (
         'store.train("m", "select 1", label="y", split="hash(a, b)", deploy="never")'
     ),
+    "train m LABEL y DEPLOY WHEN latency_p95<'20 ms' AS select 1": (
+        'store.train("m", "select 1", label="y", deploy="latency_p95 < \'20 ms\'")'
+    ),
     "train m LABEL y DEPLOY WHEN auc>=champion + 0.005 AND latency<20 AS select 1": (
         'store.train("m", "select 1", label="y", deploy="auc >= champion + 0.005 and latency < 20")'
     ),
@@ -92,6 +95,7 @@ PYTHON = {
     "drop f": 'store.drop("f")',
     "deploy fare@7": 'store.deploy("fare@7")',
     "rollback fare": 'store.rollback("fare")',
+    "reproduce late@3": 'store.reproduce("late@3")',
 }
 
 

@@ -11,6 +11,7 @@ import pyarrow.parquet
 import pytest
 
 from workbench.errors import InvalidData, NotFound, StatementError, Unsupported
+from workbench.lake import Result
 from workbench.store import Store
 
 ROWS = [{"id": number, "v": number * 10, "who": "ab"[number % 2]} for number in range(1, 5)]
@@ -380,6 +381,23 @@ def test_undo_brings_back_columns(store: Store) -> None:
 
 
 # -- models -----------------------------------------------------------------------------------------
+
+
+def test_reproduce_and_the_side_of_a_row_are_asked_at_the_store(trained: Store) -> None:
+    model = trained.train(
+        "sided", "SELECT * FROM trip_features", label="slow", key="id", model="baseline", deploy="never"
+    )
+    before = trained.sql("SELECT 1 AS one").snapshot
+    said = trained.execute("reproduce sided@1")
+    assert isinstance(said, Result)
+    assert said.message.startswith("sided@1 was reproduced exactly")
+    assert trained.reproduce("sided").rows()[0]["what"] == "rows"
+    assert trained.sql("SELECT 1 AS one").snapshot == before
+    side = "SELECT count(*) FROM trip_features AS t WHERE held_out(sided@1, t.*)"
+    assert values(trained, side) == [(model.split["held_out"],)]
+    for refused in (trained.query, lambda name, text: trained.train(name, text, label="slow")):
+        with pytest.raises(Unsupported, match="held_out"):
+            refused("sides", "SELECT *, held_out(sided, t.*) AS side FROM trip_features AS t")
 
 
 def test_a_new_champion_makes_predictions_anew(trained: Store) -> None:

@@ -68,7 +68,7 @@ def test_values_agree_with_scikit_learn(task: str, make) -> None:
 )
 def test_each_resample_agrees_with_scikit_learn(task: str, make) -> None:
     answers = make()
-    weights = ours._resample(np.random.default_rng(0), len(answers.truth))[:5]
+    weights = ours.resample(np.random.default_rng(0), len(answers.truth))[:5]
     assert (weights.sum(axis=1) == len(answers.truth)).all()
     for name, measure in measures(task).items():
         found = measure.compute(answers, weights)

@@ -14,6 +14,7 @@ from workbench.progress import Event, watch
 from workbench.ranges import Range
 from workbench.train import registry, tracking
 from workbench.train.definition import Training
+from workbench.train.reproduce import reproduce
 from workbench.train.training import train
 
 QUERY = "select id, speed, distance, carrier, weekend, late from flights"
@@ -129,3 +130,15 @@ def test_early_stopping_by_hand_is_recorded_so_that_it_comes_again(lake: Lake) -
     assert model.params["n_estimators"] < 400
     again = train(lake, define("again", model="xgboost", params=dict(model.params)))
     assert again.metrics == model.metrics
+
+
+def test_a_searched_model_is_reproduced_by_what_was_found(lake: Lake) -> None:
+    query = QUERY.replace("weekend", "weekend, day")
+    for name, words in {
+        "sought": {"model": "auto", "tune": 4, "query": query},
+        "ranged": {"model": "xgboost", "params": {"max_depth": Range(2, 5), "n_estimators": 20}, "tune": 2},
+        "halting": {"model": "xgboost", "params": {"early_stopping_rounds": 3, "learning_rate": 0.5}},
+    }.items():
+        train(lake, define(name, **words))
+        again = reproduce(lake, f"{name}@1")
+        assert "reproduced exactly" in (again.message or ""), again.to_arrow().to_pylist()

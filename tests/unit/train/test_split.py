@@ -84,7 +84,7 @@ def test_a_split_by_time_holds_out_the_last_rows_and_keeps_its_threshold() -> No
     relation = "SELECT i AS id, DATE '2020-01-01' + i::INT AS day FROM range(100) AS r(i)"
     split = Split.parse("time(day)", holdout=0.2)
     assert split.needs_threshold
-    [(threshold,)] = duckdb.sql(split.threshold_query(f"({relation})")).fetchall()
+    [(threshold,)] = duckdb.sql(split.threshold_query(f"({relation})", {"day": "DATE"})).fetchall()
     split = Split.from_record({**split.to_record(), "threshold": threshold})
     held = sides(split, relation)
     assert [key for key, side in held.items() if side] == list(range(80, 100))
@@ -112,6 +112,87 @@ def test_a_column_says_itself() -> None:
         sides(split, "SELECT 1 AS id, 2 AS part")
 
 
+def test_a_group_stays_together_as_hash_keeps_it() -> None:
+    relation = "SELECT i AS id, i % 40 AS customer FROM range(400) AS r(i)"
+    held = sides(Split.parse("group(customer)", holdout=0.3).resolved(["id"], []), relation)
+    assert all(side == held[key % 40] for key, side in held.items())
+    assert 0 < sum(held.values()) < 400
+    assert held == sides(Split.parse("hash(customer)", holdout=0.3), relation)
+
+
+def settled(split: Split, relation: str) -> Split:
+    types = {row[0]: row[1] for row in duckdb.sql(f"DESCRIBE FROM ({relation})").fetchall()}
+    [(threshold,)] = duckdb.sql(split.threshold_query(f"({relation})", types)).fetchall()
+    return Split.from_record(split.settled(threshold).to_record())
+
+
+def test_a_stratified_split_has_the_share_of_each_class_exactly() -> None:
+    value = "CASE WHEN i % 50 = 0 THEN 'rare' WHEN i % 3 = 0 THEN 'it''s' END"
+    relation = f"SELECT i AS id, {value} AS c FROM range(1003) AS r(i)"
+    rule = Split.parse("stratified(c)", holdout=0.2).resolved(["id"], [])
+    assert rule.columns == ("c", "id")
+    assert rule.needs_threshold
+    split = settled(rule, relation)
+    held = sides(split, relation)
+    classes = dict(duckdb.sql(relation).fetchall())
+    for each in ("rare", "it's", None):
+        rows = [key for key, value in classes.items() if value == each]
+        assert sum(held[key] for key in rows) == round(len(rows) * 0.2)
+    assert split.same_rule(rule)
+    assert split.same_rule(Split.parse("stratified(C)", holdout=0.2, seed=4).resolved(["ID"], []))
+    assert not split.same_rule(Split.parse("stratified(id)", holdout=0.2).resolved(["c"], []))
+
+
+@given(
+    before=st.dictionaries(st.integers(-(10**9), 10**9), st.sampled_from("abc"), min_size=1, max_size=60),
+    after=st.dictionaries(st.integers(-(10**9), 10**9), st.sampled_from("abcd"), max_size=60),
+    holdout=st.floats(0.05, 0.95),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_stratified_split_moves_no_row_as_data_grows(
+    before: dict[int, str], after: dict[int, str], holdout: float
+) -> None:
+    def relation(rows: dict[int, str]) -> str:
+        return f"SELECT unnest({list(rows)}) AS id, unnest({list(rows.values())}) AS c"
+
+    split = settled(Split.parse("stratified(c)", holdout=holdout).resolved(["id"], []), relation(before))
+    small = sides(split, relation(before))
+    for each in set(before.values()):
+        rows = [key for key, value in before.items() if value == each]
+        # DuckDB rounds halves up, Python to even.
+        assert abs(sum(small[key] for key in rows) - min(len(rows) * holdout, len(rows) - 1)) <= 0.5
+    large = sides(split, relation({**after, **before}))
+    assert {key: large[key] for key in small} == small
+
+
+def test_later_rows_are_held_out_about_as_asked() -> None:
+    rows = "SELECT i AS id, (i // 100) % 2 = 0 OR i > 20_000 AS c, i > 15_000 AS late FROM range({n}) AS r(i)"
+    split = settled(
+        Split.parse("stratified(c, late)", holdout=0.3).resolved(["id"], []), rows.format(n=2_000)
+    )
+    held = sides(split, rows.format(n=30_000))
+    for first, last in ((2_000, 15_000), (15_001, 20_000), (20_001, 30_000)):
+        assert sum(held[key] for key in range(first, last)) / (last - first) == pytest.approx(0.3, abs=0.05)
+
+
+def test_too_many_strata_are_refused() -> None:
+    with pytest.raises(InvalidData, match=r"stratified\(v\) finds 101 different values; 100 are the most"):
+        settled(Split("stratified", ("v", "id"), strata=1), "SELECT i AS id, i AS v FROM range(101) AS r(i)")
+
+
+@pytest.mark.parametrize("rule", ["hash", "random", "time", "column", "stratified"])
+def test_an_expression_can_be_of_other_texts_than_the_columns(rule: str) -> None:
+    relation = "SELECT i AS id, i AS v, i % 3 = 0 AS part FROM range(200) AS r(i)"
+    columns = {"time": ("v",), "column": ("part",), "stratified": ("part", "id")}.get(rule, ("id",))
+    split = Split(rule, columns, threshold={"time": "150"}.get(rule), strata=int(rule == "stratified"))
+    if rule == "stratified":
+        split = settled(split, relation)
+    values = {"id": "(t.n - 1)", "v": "(t.n - 1)", "part": "(t.n % 3 = 1)"}
+    types = {"id": "BIGINT", "v": "BIGINT", "part": "BOOLEAN"}
+    other = duckdb.sql(f"SELECT n - 1, {split.expression(types, values)} FROM range(1, 201) AS t(n)")
+    assert dict(other.fetchall()) == sides(split, relation)
+
+
 @pytest.mark.parametrize(
     ("text", "error"),
     [
@@ -121,6 +202,9 @@ def test_a_column_says_itself() -> None:
         ("column", InvalidData),
         ("random(a)", InvalidData),
         ("hash(a", NotFound),
+        ("group", InvalidData),
+        ("group()", InvalidData),
+        ("stratified", InvalidData),
     ],
 )
 def test_a_wrong_rule_is_refused(text: str, error: type[Exception]) -> None:
