@@ -9,6 +9,7 @@ penalties depend on it, scaling. The pipeline is part of the model, fitted on tr
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _REGRESSION = "regression"
 _CLASSES = "classes"
+_DEEP = "workbench.train.tab_transformer"
 
 ALGORITHMS: dict[str, dict[str, str]] = {
     "xgboost": {_REGRESSION: "xgboost.XGBRegressor", _CLASSES: "xgboost.XGBClassifier"},
@@ -44,6 +46,10 @@ ALGORITHMS: dict[str, dict[str, str]] = {
     },
     "ridge": {_REGRESSION: "sklearn.linear_model.Ridge"},
     "logistic": {_CLASSES: "sklearn.linear_model.LogisticRegression"},
+    "tab_transformer": {
+        _REGRESSION: f"{_DEEP}.TabTransformerRegressor",
+        _CLASSES: f"{_DEEP}.TabTransformerClassifier",
+    },
     "baseline": {_REGRESSION: "sklearn.dummy.DummyRegressor", _CLASSES: "sklearn.dummy.DummyClassifier"},
 }
 """Short names, and the class each means. Any other estimator goes by its import path."""
@@ -63,10 +69,11 @@ _OURS = {
     "feature_types": "Types are taken from the columns of the query.",
     "missing": "NULL is missing; map other values to NULL in the query.",
     "callbacks": "",
+    "category_sizes": "Categories are taken from the columns of the query.",
     "early_stopping_rounds": "Say how many trees: n_estimators.",
 }
 
-_NATIVE = ("xgboost.", "lightgbm.", "sklearn.ensemble._hist_gradient_boosting.", "sklearn.dummy.")
+_NATIVE = ("xgboost.", "lightgbm.", "sklearn.ensemble._hist_gradient_boosting.", "sklearn.dummy.", _DEEP)
 _SCALED = ("sklearn.linear_model.", "sklearn.svm.", "sklearn.neighbors.", "sklearn.neural_network.")
 _MOST_ONE_HOT = 100
 
@@ -107,8 +114,11 @@ def check(model: str, params: Mapping[str, Any]) -> None:
     InvalidData
         If a parameter is the store's own, or the estimator does not take its value.
     Unsupported
-        If a parameter is a range to search.
+        If a parameter is a range to search, or a library of an extra is not installed.
     """
+    deep = uses_unlabelled(model)
+    if deep:
+        _check_torch(model)
     for name, value in params.items():
         if name in _OURS:
             raise InvalidData(f"PARAMS cannot set {name!r}.", hint=_OURS[name])
@@ -121,6 +131,20 @@ def check(model: str, params: Mapping[str, Any]) -> None:
     for name in params:
         if name not in known:
             raise NotFound.named("parameter", name, known - _OURS.keys(), within=model)
+    if deep:
+        _check_deep(_construct(_load(_paths(model)[0]), params))
+
+
+def _check_torch(model: str) -> None:
+    if importlib.util.find_spec("torch") is None:
+        raise Unsupported(f"MODEL {model} needs the library torch.", hint="pip install 'mlstore[torch]'")
+
+
+def _check_deep(estimator: Any) -> None:
+    try:
+        estimator.check_params()
+    except ValueError as error:
+        raise InvalidData(f"{error}.", hint="Correct it in PARAMS.") from error
 
 
 def wants(model: str) -> str | None:
@@ -166,6 +190,9 @@ def build(
             f"{path} gives no probabilities.",
             hint="Choose another, or one of its parameters, as PARAMS {probability: true} for an SVC.",
         )
+    if learns_unlabelled(estimator):
+        _check_torch(choice.name)
+        return estimator.set_params(category_sizes=tuple(len(leaf.categories) for leaf in spec.leaves))
     if cls.__module__.startswith(_NATIVE) or path.startswith("xgboost."):
         return estimator
     if prepare == "none":
@@ -187,8 +214,30 @@ def class_path(name: str, task: Task) -> str:
     return ALGORITHMS[name][kind]
 
 
-def fit(estimator: Any, matrix: Matrix, label: npt.NDArray[Any], advance: Callable[[int], None]) -> None:
-    """Fit an estimator in place, reporting XGBoost's trees as they grow."""
+def uses_unlabelled(model: str) -> bool:
+    """Whether an algorithm learns from rows without a label as well."""
+    return any(path.startswith(_DEEP) for path in ALGORITHMS.get(model, {"": model}).values())
+
+
+def learns_unlabelled(estimator: Any) -> bool:
+    """Whether an estimator learns from rows without a label as well."""
+    return type(estimator).__module__ == _DEEP
+
+
+def fit(
+    estimator: Any,
+    matrix: Matrix,
+    label: npt.NDArray[Any],
+    advance: Callable[[int], None],
+    unlabelled: Matrix | None = None,
+) -> None:
+    """Fit an estimator in place, reporting XGBoost's trees as they grow, or epochs as they pass.
+
+    `unlabelled` (any number of rows × features) is for those that `learns_unlabelled`.
+    """
+    if learns_unlabelled(estimator):
+        estimator.fit(matrix, label, unlabelled=unlabelled, callback=advance)
+        return
     if not _is_boosted(estimator):
         estimator.fit(matrix, label)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import InvalidData, ModelError, WorkbenchError
 from workbench.progress import step
 from workbench.train import algorithms, gate
+from workbench.train.comparison import Contender, against_xgboost
 from workbench.train.dataset import FeatureSpec, describe
 from workbench.train.encoding import encode
 from workbench.train.evaluate import Score, check_metric, constant_answers, evaluate, measures, point
@@ -62,15 +64,22 @@ def fit(training: Training, source: Source, rows: Rows, champion: Model | None, 
     _check_classes(label, rows)
     learned, tested = _sides(rows)
     truth = label.numbers[rows.held_out]
-    spec = describe(learned, source.features)
+    spec = describe(_seen(learned, rows), source.features)
     choice = algorithms.choose(training.model, training.params, learned.num_rows)
-    fitted = _learn(training, choice, label, spec, learned, label.numbers[~rows.held_out], source)
+    clock = time.perf_counter()
+    fitted = _learn(training, choice, label, spec, learned, label.numbers[~rows.held_out], source, rows)
+    seconds = time.perf_counter() - clock
     with step("Evaluating"):
         answers = fitted.answers(encode(tested, spec), truth)
         constant = constant_answers(label.task, label.numbers[~rows.held_out], truth, len(label.classes))
         metrics = evaluate(label.task, answers, constant, seed=training.seed)
         decision = _decide(gate.parse(training.deploy), label, metrics, champion, load, tested, truth)
     first = training.metric or next(iter(metrics))
+    beside = ""
+    if algorithms.learns_unlabelled(fitted.estimator):
+        sides = (encode(learned, spec), label.numbers[~rows.held_out]), (encode(tested, spec), truth)
+        contender = Contender(choice.name, answers, first, metrics[first], seconds)
+        beside = against_xgboost(contender, fitted, *sides, seed=training.seed)
     return Fit(
         fitted,
         choice,
@@ -78,7 +87,7 @@ def fit(training: Training, source: Source, rows: Rows, champion: Model | None, 
         decision,
         learned.num_rows,
         tested.num_rows,
-        tuple(note for note in (choice.reason, label.note, *source.notes) if note),
+        tuple(note for note in (beside, choice.reason, label.note, *source.notes) if note),
     )
 
 
@@ -86,6 +95,16 @@ def _sides(rows: Rows) -> tuple[pa.Table, pa.Table]:
     import pyarrow as pa
 
     return rows.table.filter(pa.array(~rows.held_out)), rows.table.filter(pa.array(rows.held_out))
+
+
+def _seen(learned: pa.Table, rows: Rows) -> pa.Table:
+    """Return the rows whose categories are known: those with a label, and others that are learned from."""
+    import pyarrow as pa
+
+    if rows.unlabelled is None:
+        return learned
+    names = rows.unlabelled.column_names
+    return pa.concat_tables([learned.select(names), rows.unlabelled])
 
 
 def _wanted(training: Training) -> str | None:
@@ -124,15 +143,17 @@ def _learn(
     learned: pa.Table,
     truth: npt.NDArray[Any],
     source: Source,
+    rows: Rows,
 ) -> Fitted:
     planned = bool(source.plan)
     estimator = algorithms.build(
         choice, label.task, spec, prepare=training.prepare, seed=training.seed, planned=planned
     )
     matrix = encode(learned, spec)
+    unlabelled = None if rows.unlabelled is None else encode(rows.unlabelled, spec)
     with step(f"Fitting {choice.name}", algorithms.rounds(estimator)) as advance:
         try:
-            algorithms.fit(estimator, matrix, truth, advance)
+            algorithms.fit(estimator, matrix, truth, advance, unlabelled)
         except _FAILURES as error:
             raise ModelError(
                 f"{choice.name} could not be trained: {error}", hint="Check its PARAMS and the features."
