@@ -23,6 +23,7 @@ from workbench.errors import (
     Unsupported,
     WorkbenchError,
 )
+from workbench.ranges import Range
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +52,7 @@ __all__ = [
     "ModelError",
     "NotFound",
     "Query",
+    "Range",
     "Result",
     "Run",
     "Snapshot",

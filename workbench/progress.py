@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,23 +18,40 @@ class Event:
     """How far a step has come.
 
     `done` and `total` are in the step's own units (rows, rounds); `total` is None while unknown.
-    `finished` is true in the last event of a step, also when it failed.
+    `finished` is true in the last event of a step, also when it failed. `note` says how it stands,
+    and `detail` is what a door may draw of it, such as the trials of a search.
     """
 
     title: str
     done: int = 0
     total: int | None = None
     finished: bool = False
+    note: str = ""
+    detail: object = None
+
+
+class Advance(Protocol):
+    """What a step is told: so many more units are done, and how it stands."""
+
+    def __call__(self, units: int, note: str = "", detail: object = None) -> None:
+        """Report units, a note and a detail."""
 
 
 Sink = Callable[[Event], None]
 
 _sink: ContextVar[Sink | None] = ContextVar("progress_sink", default=None)
+_stop: ContextVar[Callable[[], bool] | None] = ContextVar("progress_stop", default=None)
+
+
+def stop_requested() -> bool:
+    """Whether whoever watches wants a search to be content with what it has."""
+    asked = _stop.get()
+    return asked is not None and asked()
 
 
 @contextmanager
-def watch(sink: Sink) -> Iterator[None]:
-    """Send the events of everything inside the block to `sink`.
+def watch(sink: Sink, stop: Callable[[], bool] | None = None) -> Iterator[None]:
+    """Send the events of everything inside the block to `sink`; `stop` says when a search is to end.
 
     Examples
     --------
@@ -44,29 +62,34 @@ def watch(sink: Sink) -> Iterator[None]:
     Loading 2 False
     Loading 2 True
     """
-    token = _sink.set(sink)
+    token, stopping = _sink.set(sink), _stop.set(stop)
     try:
         yield
     finally:
         _sink.reset(token)
+        _stop.reset(stopping)
 
 
 @contextmanager
-def step(title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+def step(title: str, total: int | None = None) -> Iterator[Advance]:
     """Report a step; the block gets a function that advances it by so many units."""
     sink = _sink.get()
     if sink is None:
-        yield lambda units: None
+        yield _nothing
         return
     done = 0
 
-    def advance(units: int) -> None:
+    def advance(units: int, note: str = "", detail: object = None) -> None:
         nonlocal done
         done += units
-        sink(Event(title, done, total))
+        sink(Event(title, done, total, note=note, detail=detail))
 
     sink(Event(title, 0, total))
     try:
         yield advance
     finally:
         sink(Event(title, done, total, finished=True))
+
+
+def _nothing(units: int, note: str = "", detail: object = None) -> None:
+    """Report to nobody."""

@@ -249,6 +249,7 @@ class Store(Keeping):
         seed: int = 0,
         when: str = "manual",
         deploy: str = "always",
+        weight: str | None = None,
     ) -> Model:
         """Train a model on the rows of a query, track it in MLflow, and deploy it through the gate.
 
@@ -262,6 +263,12 @@ class Store(Keeping):
             Use only these columns, or all but these.
         model : str
             "xgboost", another short name, or the import path of a scikit-learn estimator.
+        params : mapping or None
+            Parameters of the algorithm; a `workbench.Range` is searched.
+        tune, budget : int or None, str or None
+            How many settings to try, and how long the training may take in all, such as "5 min".
+        weight : str or None
+            A column that says how much each row counts.
         split, holdout : str, float
             How rows are held out, and which share of them: "hash", "hash(column)", "time(column)",
             "random" or "column(column)".
@@ -304,6 +311,7 @@ class Store(Keeping):
             seed=seed,
             when=check_trigger(when),
             deploy=deploy,
+            weight=weight,
         )
         trained = train(self._lake, training)
         self._follow_model(name)

@@ -16,8 +16,9 @@ from workbench.language.read import from_call, parse, parse_cell
 from workbench.language.run import execute
 from workbench.language.scan import split_file
 from workbench.language.statement import Statement
-from workbench.language.values import Call, Flags, Range, Variable
+from workbench.language.values import Call, Flags, Variable
 from workbench.language.verbs import VERBS
+from workbench.ranges import Range
 
 __all__ = [
     "VERBS",

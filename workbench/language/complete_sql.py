@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from workbench.language.kinds import identifier
-from workbench.language.scope import FUNCTIONS, KEYWORDS, columns_of, inside_text, scope, wants_relation
+from workbench.language.scope import KEYWORDS, columns_of, functions, inside_text, scope, wants_relation
 
 Catalog = Mapping[str, Sequence[str]]
 Offer = tuple[str, str, str]
@@ -99,7 +99,7 @@ def _named(sql: str, catalog: Catalog) -> list[Offer]:
     ]
     offered += [(each, "table", name) for each, name in found.aliases.items() if each != name.lower()]
     offered += _relations(sql, catalog)
-    return offered + [(each, "function", shown) for each, shown in FUNCTIONS.items()]
+    return offered + [(each, "function", shown) for each, shown in functions().items()]
 
 
 def _members(qualifier: str, sql: str, catalog: Catalog) -> list[Offer]:

@@ -21,9 +21,10 @@ from workbench.language.kinds import QUERY_WORDS, dotted, identifier, is_query, 
 from workbench.language.mistakes import listed, mistake
 from workbench.language.statement import Part, parts
 from workbench.language.unexpected import explain
-from workbench.language.values import Range, Variable
+from workbench.language.values import Variable
 from workbench.language.verbs import VERBS
 from workbench.names import SCHEMAS
+from workbench.ranges import Range
 
 RULES = r"""
 name: dotted

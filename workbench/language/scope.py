@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from workbench.language.scan import sql_pieces
-from workbench.transform.steps import STEPS
 
 _KEYWORDS = (
     "all and any array as asc between by case cast columns create cross cube delete desc describe "
@@ -20,12 +20,19 @@ _KEYWORDS = (
 KEYWORDS = _KEYWORDS.split()
 """The keywords of SQL that completion offers."""
 
-FUNCTIONS: Mapping[str, str] = {
-    "predict": "predict(model, cols…)",
-    "predict_proba": "predict_proba(model, cols…)",
-    **{step.name: step.signature for step in STEPS.values()},
-}
-"""The store's own functions, with their arguments."""
+
+@cache
+def functions() -> Mapping[str, str]:
+    """Return the store's own functions, with their arguments."""
+    # Late, for with the steps comes the engine, and a language alone should be there at once.
+    from workbench.transform.steps import STEPS
+
+    return {
+        "predict": "predict(model, cols…)",
+        "predict_proba": "predict_proba(model, cols…)",
+        **{step.name: step.signature for step in STEPS.values()},
+    }
+
 
 # After these words a relation is named.
 _RELATION_WORDS = {"from", "join", "into", "update", "table", "using", "describe", "summarize"}

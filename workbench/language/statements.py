@@ -148,6 +148,9 @@ class Train(Statement):
     budget: str | None = clause(
         "BUDGET", "text", "How long to search at most.", default=None, shown="'5 min'"
     )
+    weight: str | None = clause(
+        "WEIGHT", "column", "The column that says how much each row counts.", default=None
+    )
     split: str = clause("SPLIT BY", "split", "How rows are held out.", default="hash")
     holdout: float = clause("HOLDOUT", "share", "How many rows are held out.", default=0.2)
     metric: str | None = clause("METRIC", "word", "The metric that decides.", default=None, shown="metric")

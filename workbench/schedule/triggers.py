@@ -14,18 +14,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from workbench.errors import NotFound, StatementError, Unsupported
+from workbench.intervals import parse_interval, write_interval
 
 MANUAL, ON_WRITE = "manual", "on write"
 _EVENTS = (MANUAL, ON_WRITE, "every", "cron", "changed", "drift", "metric", "after")
 _TOKEN = re.compile(r"\s*('(?:[^']|'')*'|>=|<=|[<>(),%]|[\d.]+|[A-Za-z_][\w.]*)")
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
-_UNITS = {
-    "s": 1, "sec": 1, "second": 1, "seconds": 1,
-    "m": 60, "min": 60, "mins": 60, "minute": 60, "minutes": 60,
-    "h": 3600, "hr": 3600, "hour": 3600, "hours": 3600,
-    "d": 86400, "day": 86400, "days": 86400,
-    "w": 604800, "week": 604800, "weeks": 604800,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +191,7 @@ def parse_trigger(text: str) -> Trigger:
 
 def write_trigger(trigger: Trigger) -> str:
     """Write a trigger in its normal form, which `parse_trigger` reads as the same one."""
-    cooldown = f" COOLDOWN '{_write_interval(trigger.cooldown)}'" if trigger.cooldown else ""
+    cooldown = f" COOLDOWN '{write_interval(trigger.cooldown)}'" if trigger.cooldown else ""
     return _write(trigger.event) + cooldown
 
 
@@ -222,39 +215,6 @@ def _write(event: Event, within: type | None = None) -> str:
             word = " or " if isinstance(event, AnyOf) else " and "
             said = word.join(_write(each, type(event)) for each in event.parts)
             return f"({said})" if within is not None else said
-
-
-def _write_interval(interval: timedelta) -> str:
-    seconds = interval.total_seconds()
-    for name in ("d", "h", "min"):
-        if seconds % _UNITS[name] == 0:
-            return f"{seconds / _UNITS[name]:g} {name}"
-    return f"{seconds:g} s"
-
-
-def parse_interval(text: str) -> timedelta:
-    """Read a length of time such as "90 min" or "1 day 2 hours".
-
-    Raises
-    ------
-    StatementError
-        If it is no length of time, or zero.
-
-    Examples
-    --------
-    >>> parse_interval("1 h 30 min")
-    datetime.timedelta(seconds=5400)
-    """
-    amounts = _AMOUNT.findall(text)
-    unknown = [unit for _, unit in amounts if unit.lower() not in _UNITS]
-    if not amounts or unknown or _AMOUNT.sub("", text).strip():
-        raise StatementError(
-            f"{text!r} is no length of time.", hint="Write it as '30 min', '6 hours' or '1 day'."
-        )
-    seconds = sum(float(amount) * _UNITS[unit.lower()] for amount, unit in amounts)
-    if seconds <= 0:
-        raise StatementError(f"{text!r} is no time at all.", hint="Say on write, if it is to run at once.")
-    return timedelta(seconds=seconds)
 
 
 class _Reader:

@@ -15,7 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import InvalidData, NotFound, Unsupported
+from workbench.errors import InvalidData, ModelError, NotFound, Unsupported
+from workbench.ranges import Range
+from workbench.train.boosting import Examples, fit_boosted, is_boosted
+from workbench.train.parameters import check_range, check_values
+from workbench.train.weights import CLASS_WEIGHT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +29,9 @@ if TYPE_CHECKING:
     from workbench.train.encoding import Matrix
     from workbench.train.label import Task
     from workbench.train.plan import Needs
+
+# What a library may raise for data or parameters it cannot use.
+_FAILURES = (ValueError, TypeError, ArithmeticError, LookupError, RuntimeError, AttributeError)
 
 _REGRESSION = "regression"
 _CLASSES = "classes"
@@ -44,12 +51,27 @@ ALGORITHMS: dict[str, dict[str, str]] = {
         _REGRESSION: "sklearn.linear_model.LinearRegression",
         _CLASSES: "sklearn.linear_model.LogisticRegression",
     },
+    "extra_trees": {
+        _REGRESSION: "sklearn.ensemble.ExtraTreesRegressor",
+        _CLASSES: "sklearn.ensemble.ExtraTreesClassifier",
+    },
     "ridge": {_REGRESSION: "sklearn.linear_model.Ridge"},
+    "lasso": {_REGRESSION: "sklearn.linear_model.Lasso"},
     "logistic": {_CLASSES: "sklearn.linear_model.LogisticRegression"},
+    "svm_linear": {_REGRESSION: "sklearn.svm.LinearSVR", _CLASSES: "sklearn.svm.LinearSVC"},
+    "sgd": {
+        _REGRESSION: "sklearn.linear_model.SGDRegressor",
+        _CLASSES: "sklearn.linear_model.SGDClassifier",
+    },
+    "knn": {
+        _REGRESSION: "sklearn.neighbors.KNeighborsRegressor",
+        _CLASSES: "sklearn.neighbors.KNeighborsClassifier",
+    },
     "tab_transformer": {
         _REGRESSION: f"{_DEEP}.TabTransformerRegressor",
         _CLASSES: f"{_DEEP}.TabTransformerClassifier",
     },
+    "naive_bayes": {_CLASSES: "sklearn.naive_bayes.GaussianNB"},
     "baseline": {_REGRESSION: "sklearn.dummy.DummyRegressor", _CLASSES: "sklearn.dummy.DummyClassifier"},
 }
 """Short names, and the class each means. Any other estimator goes by its import path."""
@@ -60,6 +82,11 @@ _DEFAULTS: dict[str, dict[str, object]] = {
     # The 100 iterations of scikit-learn do not suffice for many one-hot columns.
     "sklearn.linear_model.LogisticRegression": {"max_iter": 1000},
     "sklearn.dummy.DummyClassifier": {"strategy": "prior"},
+    # Its own default, the hinge loss, gives no probabilities.
+    "sklearn.linear_model.SGDClassifier": {"loss": "log_loss"},
+    "sklearn.linear_model.Lasso": {"max_iter": 10_000},
+    "sklearn.svm.LinearSVR": {"max_iter": 10_000},
+    "sklearn.svm.LinearSVC": {"max_iter": 10_000},
 }
 
 _OURS = {
@@ -70,12 +97,15 @@ _OURS = {
     "missing": "NULL is missing; map other values to NULL in the query.",
     "callbacks": "",
     "category_sizes": "Categories are taken from the columns of the query.",
-    "early_stopping_rounds": "Say how many trees: n_estimators.",
 }
+
+_WEIGHTED = ("XGBClassifier", "XGBRFClassifier", "TabTransformerClassifier")
+"""Estimators without class weights of their own: their rows are weighted."""
 
 _NATIVE = ("xgboost.", "lightgbm.", "sklearn.ensemble._hist_gradient_boosting.", "sklearn.dummy.", _DEEP)
 _SCALED = ("sklearn.linear_model.", "sklearn.svm.", "sklearn.neighbors.", "sklearn.neural_network.")
 _MOST_ONE_HOT = 100
+_FEW_CELLS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +135,7 @@ def choose(model: str, params: Mapping[str, Any], rows: int) -> Choice:
 
 
 def check(model: str, params: Mapping[str, Any]) -> None:
-    """Refuse an unknown algorithm or parameter, before any data is read.
+    """Refuse an unknown algorithm, parameter or value, before any data is read.
 
     Raises
     ------
@@ -114,25 +144,27 @@ def check(model: str, params: Mapping[str, Any]) -> None:
     InvalidData
         If a parameter is the store's own, or the estimator does not take its value.
     Unsupported
-        If a parameter is a range to search, or a library of an extra is not installed.
+        If a library of an extra is not installed.
     """
-    deep = uses_unlabelled(model)
-    if deep:
+    if uses_unlabelled(model):
         _check_torch(model)
     for name, value in params.items():
         if name in _OURS:
             raise InvalidData(f"PARAMS cannot set {name!r}.", hint=_OURS[name])
-        # A range of the language has a low and a high end.
-        if isinstance(value, range) or hasattr(value, "low"):
-            raise Unsupported(
-                f"The parameter {name!r} is a range, and searching is not there yet.", hint="Give one value."
-            )
-    known = {name for path in _paths(model) for name in _parameters(_load(path))}
+        if isinstance(value, Range):
+            check_range(name, value)
+    classes = [_load(path) for path in _paths(model)]
+    known = {name for cls in classes for name in _settable(cls)}
     for name in params:
         if name not in known:
             raise NotFound.named("parameter", name, known - _OURS.keys(), within=model)
-    if deep:
-        _check_deep(_construct(_load(_paths(model)[0]), params))
+    for cls in classes:
+        taken = {name: value for name, value in params.items() if name in _settable(cls)}
+        for ends in ("low", "high"):
+            values = {name: getattr(value, ends, value) for name, value in taken.items()}
+            check_values(cls, values)
+            if uses_unlabelled(model):
+                _check_deep(_construct(cls, {name: values[name] for name in values.keys() - {CLASS_WEIGHT}}))
 
 
 def _check_torch(model: str) -> None:
@@ -170,11 +202,19 @@ def needs(model: str, task: Task) -> Needs:
 
 
 def build(
-    choice: Choice, task: Task, spec: FeatureSpec, *, prepare: str, seed: int, planned: bool = False
+    choice: Choice,
+    task: Task,
+    spec: FeatureSpec,
+    *,
+    prepare: str,
+    seed: int,
+    rows: int,
+    planned: bool = False,
 ) -> Any:
     """Make the estimator, not yet fitted; a scikit-learn Pipeline where something goes before it.
 
-    Where the features were `planned`, only gaps that the training rows did not have are filled.
+    Where the features were `planned`, only gaps that the training rows did not have are filled. Few
+    `rows` are fitted by one thread: waiting for each other costs several more than they gain.
 
     Raises
     ------
@@ -184,12 +224,12 @@ def build(
     """
     path = class_path(choice.name, task)
     cls = _load(path)
-    estimator = _construct(cls, {**_DEFAULTS.get(path, {}), **_seeded(cls, seed), **choice.params})
+    params = {name: value for name, value in choice.params.items() if name in _parameters(cls)}
+    estimator = _construct(
+        cls, {**_DEFAULTS.get(path, {}), **_seeded(cls, seed, rows * len(spec.leaves)), **params}
+    )
     if task != "regression" and not hasattr(estimator, "predict_proba"):
-        raise Unsupported(
-            f"{path} gives no probabilities.",
-            hint="Choose another, or one of its parameters, as PARAMS {probability: true} for an SVC.",
-        )
+        estimator = _calibrated(estimator)
     if learns_unlabelled(estimator):
         _check_torch(choice.name)
         return estimator.set_params(category_sizes=tuple(len(leaf.categories) for leaf in spec.leaves))
@@ -199,6 +239,20 @@ def build(
         _check_unprepared(spec)
         return estimator
     return _pipeline(estimator, spec, scale=not planned and cls.__module__.startswith(_SCALED))
+
+
+def _calibrated(estimator: Any) -> Any:
+    """Give probabilities to an estimator that only decides, by Platt's method."""
+    from sklearn.calibration import CalibratedClassifierCV
+
+    if not hasattr(estimator, "decision_function"):
+        raise Unsupported(f"{type(estimator).__name__} gives no probabilities.", hint="Choose another.")
+    return CalibratedClassifierCV(estimator, ensemble=False)
+
+
+def weighs_rows(model: str) -> bool:
+    """Whether class weights are made weights of rows for this algorithm."""
+    return any(path.rpartition(".")[2] in _WEIGHTED for path in _paths(model))
 
 
 def class_path(name: str, task: Task) -> str:
@@ -226,61 +280,75 @@ def learns_unlabelled(estimator: Any) -> bool:
 
 def fit(
     estimator: Any,
-    matrix: Matrix,
-    label: npt.NDArray[Any],
-    advance: Callable[[int], None],
-    unlabelled: Matrix | None = None,
-) -> None:
-    """Fit an estimator in place, reporting XGBoost's trees as they grow, or epochs as they pass.
+    rows: Examples,
+    *,
+    validation: Examples | None = None,
+    deadline: float | None = None,
+    advance: Callable[[int], None] = lambda trees: None,
+) -> int:
+    """Fit an estimator in place; return the number of trees that XGBoost grew, else 0.
 
-    `unlabelled` (any number of rows × features) is for those that `learns_unlabelled`.
+    `validation` and `deadline` concern XGBoost only: see `boosting.fit_boosted`. `advance` is told
+    of its trees, and of the epochs of a network.
+
+    Raises
+    ------
+    Unsupported
+        If there are weights, and it takes none.
+    ModelError
+        If it fails.
     """
-    if learns_unlabelled(estimator):
-        estimator.fit(matrix, label, unlabelled=unlabelled, callback=advance)
-        return
-    if not _is_boosted(estimator):
-        estimator.fit(matrix, label)
-        return
-    from xgboost.callback import TrainingCallback
-
-    class Report(TrainingCallback):  # type: ignore[misc]  # mypy does not follow xgboost
-        def after_iteration(self, *_: object) -> bool:
-            advance(1)
-            return False
-
-    estimator.set_params(callbacks=[Report()])
+    name = type(estimator).__name__
     try:
-        estimator.fit(matrix, label)
-    finally:
-        estimator.set_params(callbacks=None)
+        if is_boosted(estimator):
+            return fit_boosted(estimator, rows, validation=validation, deadline=deadline, advance=advance)
+        more = {"unlabelled": rows.unlabelled, "callback": advance} if learns_unlabelled(estimator) else {}
+        estimator.fit(rows.matrix, rows.label, **_weighted(estimator, rows), **more)
+    except _FAILURES as error:
+        raise ModelError(
+            f"{name} could not be trained: {error}", hint="Check its PARAMS and the features."
+        ) from error
+    return 0
+
+
+def _weighted(estimator: Any, rows: Examples) -> dict[str, Any]:
+    """Name the weights as an estimator, or the last one of a pipeline, takes them."""
+    from sklearn.pipeline import Pipeline
+    from sklearn.utils.validation import has_fit_parameter
+
+    if rows.weights is None:
+        return {}
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    if not has_fit_parameter(last, "sample_weight"):
+        raise Unsupported(
+            f"{type(last).__name__} takes no weights of rows.",
+            hint="Leave WEIGHT out, or choose another algorithm.",
+        )
+    return {"model__sample_weight" if last is not estimator else "sample_weight": rows.weights}
 
 
 def name_features(estimator: Any, names: Sequence[str]) -> None:
     """Give a fitted estimator the names of its features, so that it checks and explains by name."""
-    if _is_boosted(estimator):
+    if is_boosted(estimator):
         estimator.get_booster().feature_names = list(names)
 
 
 def rounds(estimator: Any) -> int | None:
     """Return how many times `fit` will report progress, or None if it cannot be said."""
-    return (estimator.get_params().get("n_estimators") or 100) if _is_boosted(estimator) else None
+    return (estimator.get_params().get("n_estimators") or 100) if is_boosted(estimator) else None
 
 
 def answer(estimator: Any, matrix: Matrix, task: Task) -> npt.NDArray[np.float64]:
     """Return the probabilities (n × classes), or the values of a regression (n)."""
     import numpy as np
 
-    if not _is_boosted(estimator) or estimator.booster == "gblinear":
+    if not is_boosted(estimator) or estimator.booster == "gblinear":
         raw = estimator.predict(matrix) if task == "regression" else estimator.predict_proba(matrix)
         return np.asarray(raw, np.float64)
     # Reads the matrix where it lies; a DMatrix would copy and sort it first.
     raw = estimator.get_booster().inplace_predict(matrix, validate_features=False)
     values = np.asarray(raw, np.float64)
     return np.column_stack((1 - values, values)) if task == "binary" else values
-
-
-def _is_boosted(estimator: Any) -> bool:
-    return type(estimator).__module__.startswith("xgboost.")
 
 
 def _paths(model: str) -> list[str]:
@@ -316,6 +384,12 @@ def _parameters(cls: type[Any]) -> set[str]:
     return set(_construct(cls, {}).get_params())
 
 
+def _settable(cls: type[Any]) -> set[str]:
+    """Return the parameters of an estimator, and those that are made of weights for it."""
+    own = {CLASS_WEIGHT} if cls.__name__ in _WEIGHTED else set()
+    return _parameters(cls) | own
+
+
 def _construct(cls: type[Any], params: Mapping[str, Any]) -> Any:
     try:
         # Some parameters belong to an inner estimator, which only set_params reaches.
@@ -326,9 +400,9 @@ def _construct(cls: type[Any], params: Mapping[str, Any]) -> Any:
         raise Unsupported(f"{cls.__name__} cannot be made: {error}") from error
 
 
-def _seeded(cls: type[Any], seed: int) -> dict[str, object]:
+def _seeded(cls: type[Any], seed: int, cells: int) -> dict[str, object]:
     known = _parameters(cls)
-    ours: dict[str, object] = {"random_state": seed, "n_jobs": _cores()}
+    ours: dict[str, object] = {"random_state": seed, "n_jobs": _cores() if cells > _FEW_CELLS else 1}
     if cls.__module__.startswith("sklearn.linear_model."):
         del ours["n_jobs"]  # scikit-learn 1.8 has deprecated it there
     return {name: value for name, value in ours.items() if name in known}

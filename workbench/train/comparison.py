@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench.errors import WorkbenchError
 from workbench.progress import step
 from workbench.train import algorithms
+from workbench.train.boosting import Examples
 from workbench.train.evaluate import RESAMPLES, SAMPLE_ROWS, Answers, measures
 from workbench.train.scoring import Fitted
 
@@ -37,8 +38,8 @@ class Contender:
 def against_xgboost(
     contender: Contender,
     fitted: Fitted,
-    learned: tuple[Matrix, npt.NDArray[Any]],
-    tested: tuple[Matrix, npt.NDArray[Any]],
+    examples: Examples,
+    tested: Matrix,
     *,
     seed: int,
 ) -> str:
@@ -49,8 +50,10 @@ def against_xgboost(
     contender : Contender
     fitted : Fitted
         The contender as a model, for its task, features and classes.
-    learned, tested : tuple of ndarray
-        The matrix and the label of the training rows, and of the held-out ones.
+    examples : Examples
+        The training rows, as the contender had them.
+    tested : ndarray (n × features)
+        The held-out rows, in the order of the contender's answers.
 
     Returns
     -------
@@ -61,17 +64,21 @@ def against_xgboost(
     """
     task, clock = fitted.task, time.perf_counter()
     rival = algorithms.build(
-        algorithms.Choice("xgboost", {}), task, fitted.features, prepare="auto", seed=seed
+        algorithms.Choice("xgboost", {}),
+        task,
+        fitted.features,
+        prepare="auto",
+        seed=seed,
+        rows=len(examples),
     )
     try:
         with step("Comparing with XGBoost", algorithms.rounds(rival)) as advance:
-            algorithms.fit(rival, *learned, advance)
+            algorithms.fit(rival, examples, advance=advance)
             seconds = time.perf_counter() - clock
             model = Fitted("xgboost", task, fitted.features, fitted.classes, rival)
-            answers = model.answers(*tested)
-    # XGBoost refuses a label or a matrix by ValueError.
-    except (ValueError, WorkbenchError) as error:
-        return f"XGBoost could not be compared: {error}"
+            answers = model.answers(tested, contender.answers.truth)
+    except WorkbenchError as error:
+        return f"XGBoost could not be compared: {error.message}"
     return _sentence(contender, answers, seconds, task, seed)
 
 

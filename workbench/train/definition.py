@@ -8,15 +8,19 @@ from typing import Any
 
 from workbench.derivation import fingerprint
 from workbench.engines.sql import normalise
-from workbench.errors import InvalidData, NotFound, StatementError, Unsupported
+from workbench.errors import InvalidData, NotFound, StatementError
+from workbench.intervals import parse_interval
 from workbench.names import check_name
+from workbench.ranges import Range
 from workbench.train import algorithms, gate
 from workbench.train.evaluate import MEASURES, check_metric
+from workbench.train.space import Space, has_ranges
 from workbench.train.split import Split
 
 KIND = "model"
 
 _PREPARE = ("auto", "none")
+_LATER = ("weight", "tune", "budget")
 _LARGEST_SEED = 2**31 - 1  # what every library takes
 
 
@@ -35,6 +39,12 @@ class Training:
         "auto", a name in `algorithms.ALGORITHMS`, or the import path of an estimator.
     split, deploy, when : str
         As in the statement: a rule, a gate, a trigger.
+    weight : str or None
+        The column that says how much each row counts.
+    tune : int or None
+        How many settings to try.
+    budget : float or None
+        How long the training may take in all, in seconds.
     """
 
     name: str
@@ -52,6 +62,9 @@ class Training:
     seed: int = 0
     when: str = "manual"
     deploy: str = "always"
+    weight: str | None = None
+    tune: int | None = None
+    budget: float | None = None
 
     @classmethod
     def define(
@@ -74,6 +87,7 @@ class Training:
         seed: int = 0,
         when: str = "manual",
         deploy: str = "always",
+        weight: str | None = None,
     ) -> Training:
         """Make a definition from the arguments of `Store.train`.
 
@@ -87,11 +101,6 @@ class Training:
         >>> Training.define("late", "select * from flights", label="late", key="id", model="logistic").key
         ('id',)
         """
-        if tune is not None or budget is not None:
-            raise Unsupported(
-                "TUNE and BUDGET are not there yet: a training uses the parameters it is given.",
-                hint="Leave them out, and give PARAMS.",
-            )
         training = cls(
             name,
             query.strip().rstrip(";").rstrip(),
@@ -108,6 +117,9 @@ class Training:
             seed,
             when,
             deploy,
+            weight,
+            tune,
+            None if budget is None else parse_interval(budget).total_seconds(),
         )
         training._check()
         return training
@@ -123,10 +135,29 @@ class Training:
             raise InvalidData(f"SEED {self.seed!r} is not a whole number from 0 to {_LARGEST_SEED}.")
         self.rule()
         algorithms.check(self.model, self.params)
+        self._check_search()
         if self.metric is not None:
             self._check_metric(self.metric)
         for condition in gate.parse(self.deploy).conditions:
             check_metric(condition.metric)
+
+    @property
+    def searches(self) -> bool:
+        """Whether settings are to be tried."""
+        return self.tune is not None or self.budget is not None or has_ranges(self.params)
+
+    def _check_search(self) -> None:
+        if self.tune is not None and (
+            isinstance(self.tune, bool) or self.tune != int(self.tune) or self.tune < 1
+        ):
+            raise InvalidData(
+                f"TUNE {self.tune!r} is not a number of trials.", hint="Try at least one: TUNE 30 TRIALS."
+            )
+        if self.searches:
+            wanted = algorithms.wants(self.model)
+            for task in ("regression", "binary"):
+                if wanted in (None, "regression" if task == "regression" else "classes"):
+                    Space.of(self.model, self.params, task, stops=False)
 
     def _check_columns(self) -> None:
         if not self.label.strip():
@@ -141,6 +172,8 @@ class Training:
             )
         if self.label.lower() in {each.lower() for each in self.features or ()}:
             raise InvalidData(f"The label {self.label!r} cannot be a feature as well.")
+        if self.weight is not None and self.weight.lower() == self.label.lower():
+            raise InvalidData(f"The label {self.label!r} cannot be the weight as well.")
 
     def _check_metric(self, metric: str) -> None:
         check_metric(metric)
@@ -157,6 +190,8 @@ class Training:
         """The digest of everything but the trigger."""
         record = self.to_record()
         del record["when"]
+        # What came later than the first stores counts only where it is said.
+        record = {name: value for name, value in record.items() if value is not None or name not in _LATER}
         return fingerprint(KIND, {**record, "query": normalise(self.query)})
 
     def to_record(self) -> dict[str, Any]:
@@ -166,10 +201,16 @@ class Training:
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Training:
         """Read what `to_record` gave; other entries of the record are ignored."""
-        values = {name: record[name] for name in cls.__dataclass_fields__}
+        values = {name: record[name] for name in cls.__dataclass_fields__ if name in record}
+        values["params"] = {name: _read_value(value) for name, value in values["params"].items()}
         for name in ("key", "features", "exclude"):
             values[name] = None if values[name] is None else tuple(values[name])
         return cls(**values)
+
+
+def _read_value(value: Any) -> Any:
+    is_range = isinstance(value, Mapping) and value.keys() == Range.__dataclass_fields__.keys()
+    return Range(**value) if is_range else value
 
 
 def _names(names: str | Sequence[str] | None) -> tuple[str, ...]:

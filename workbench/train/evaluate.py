@@ -93,6 +93,13 @@ def point(task: Task, answers: Answers) -> dict[str, float]:
     return {name: _compute(measure, answers, ones) for name, measure in measures(task).items()}
 
 
+def value_of(metric: str, answers: Answers) -> float:
+    """Return the value of one metric; NaN where it cannot be computed."""
+    import numpy as np
+
+    return _compute(MEASURES[metric], answers, np.ones((1, len(answers.truth))))
+
+
 def evaluate(task: Task, answers: Answers, baseline: Answers, *, seed: int) -> dict[str, Score]:
     """Return every metric of a task with its interval and that of `baseline` on the same rows."""
     values, base = point(task, answers), point(task, baseline)

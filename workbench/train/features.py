@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def choose_features(training: Training, columns: Sequence[str] | Mapping[str, str]) -> tuple[str, ...]:
-    """Return the feature columns: those named, or all but label, key, split columns and EXCEPT.
+    """Return the feature columns: those named, or all but label, weight, key, split columns and EXCEPT.
 
     Raises
     ------
@@ -24,6 +24,7 @@ def choose_features(training: Training, columns: Sequence[str] | Mapping[str, st
     if training.features is not None:
         return tuple(find_column(name, columns, "feature") for name in training.features)
     left_out = {training.label, *training.key, *training.rule().columns, *training.exclude}
+    left_out |= {training.weight} if training.weight else set()
     for name in training.exclude:
         find_column(name, columns, "column to leave out")
     folded = {name.lower() for name in left_out}

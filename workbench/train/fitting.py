@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import InvalidData, ModelError, WorkbenchError
+from workbench.errors import InvalidData, WorkbenchError
 from workbench.progress import step
 from workbench.train import algorithms, gate
+from workbench.train.boosting import EARLY_STOPPING, Examples, validation_rows
 from workbench.train.comparison import Contender, against_xgboost
 from workbench.train.dataset import FeatureSpec, describe
 from workbench.train.encoding import encode
@@ -18,17 +19,19 @@ from workbench.train.gate import Decision
 from workbench.train.label import Label, read_label, value_type
 from workbench.train.preparation import raw_columns
 from workbench.train.scoring import Fitted
+from workbench.train.space import Space
+from workbench.train.tuning import FEW_ROWS, Limits, Problem, search
+from workbench.train.weights import CLASS_WEIGHT, class_weights, read_weights
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
 
     from workbench.train.definition import Training
     from workbench.train.model import Model
     from workbench.train.reading import Rows, Source
-
-# What a library may raise for data or parameters it cannot use.
-_FAILURES = (ValueError, TypeError, ArithmeticError, LookupError, RuntimeError, AttributeError)
+    from workbench.train.trials import Trial
 
 Load = Callable[["Model"], Fitted]
 
@@ -47,10 +50,29 @@ class Fit:
     trained: int
     held_out: int
     notes: tuple[str, ...]
+    trials: tuple[Trial, ...] = ()
 
 
-def fit(training: Training, source: Source, rows: Rows, champion: Model | None, load: Load) -> Fit:
+@dataclass(frozen=True, slots=True, eq=False)
+class Tuning:
+    """What a search is given: its limits, earlier trials of the same rows, and who keeps new ones."""
+
+    limits: Limits
+    known: Sequence[Trial] = ()
+    keep: Callable[[Sequence[Trial]], None] = lambda trials: None
+
+
+def fit(
+    training: Training,
+    source: Source,
+    rows: Rows,
+    champion: Model | None,
+    load: Load,
+    tuning: Tuning | None = None,
+) -> Fit:
     """Fit and evaluate; `load` makes the champion ready, if the gate wants it compared.
+
+    With `tuning` the setting is searched first, on training rows alone.
 
     Raises
     ------
@@ -65,9 +87,15 @@ def fit(training: Training, source: Source, rows: Rows, champion: Model | None, 
     learned, tested = _sides(rows)
     truth = label.numbers[rows.held_out]
     spec = describe(_seen(learned, rows), source.features)
-    choice = algorithms.choose(training.model, training.params, learned.num_rows)
+    examples = Examples(
+        encode(learned, spec),
+        label.numbers[~rows.held_out],
+        _weights(training, source, rows, label),
+        None if rows.unlabelled is None else encode(rows.unlabelled, spec),
+    )
+    choice, trials = _choose(training, tuning, label, spec, examples, rows)
     clock = time.perf_counter()
-    fitted = _learn(training, choice, label, spec, learned, label.numbers[~rows.held_out], source, rows)
+    fitted, choice = _learn(training, choice, label, spec, examples, rows, source, tuning)
     seconds = time.perf_counter() - clock
     with step("Evaluating"):
         answers = fitted.answers(encode(tested, spec), truth)
@@ -77,9 +105,8 @@ def fit(training: Training, source: Source, rows: Rows, champion: Model | None, 
     first = training.metric or next(iter(metrics))
     beside = ""
     if algorithms.learns_unlabelled(fitted.estimator):
-        sides = (encode(learned, spec), label.numbers[~rows.held_out]), (encode(tested, spec), truth)
         contender = Contender(choice.name, answers, first, metrics[first], seconds)
-        beside = against_xgboost(contender, fitted, *sides, seed=training.seed)
+        beside = against_xgboost(contender, fitted, examples, encode(tested, spec), seed=training.seed)
     return Fit(
         fitted,
         choice,
@@ -88,6 +115,7 @@ def fit(training: Training, source: Source, rows: Rows, champion: Model | None, 
         learned.num_rows,
         tested.num_rows,
         tuple(note for note in (beside, choice.reason, label.note, *source.notes) if note),
+        trials,
     )
 
 
@@ -135,31 +163,74 @@ def _check_classes(label: Label, rows: Rows) -> None:
         )
 
 
+def _weights(training: Training, source: Source, rows: Rows, label: Label) -> npt.NDArray[np.float64] | None:
+    """Return how much each training row counts, by the column of WEIGHT and by its class."""
+    weights = read_weights(source.weight or "", rows.weights) if rows.weights is not None else None
+    if not algorithms.weighs_rows(training.model):
+        return weights
+    by_class = class_weights(training.params.get(CLASS_WEIGHT), label, label.numbers[~rows.held_out])
+    return by_class if weights is None else weights if by_class is None else weights * by_class
+
+
+def _choose(
+    training: Training,
+    tuning: Tuning | None,
+    label: Label,
+    spec: FeatureSpec,
+    examples: Examples,
+    rows: Rows,
+) -> tuple[algorithms.Choice, tuple[Trial, ...]]:
+    """Settle the algorithm and its parameters, by a search if one is wanted."""
+    if tuning is None:
+        return algorithms.choose(training.model, training.params, len(examples)), ()
+    problem = Problem(
+        name=training.name,
+        spec=spec,
+        label=label,
+        rows=examples,
+        folds=rows.folds,
+        metric=training.metric or next(iter(measures(label.task))),
+        prepare=training.prepare,
+        seed=training.seed,
+        by_time=rows.split.by == "time",
+    )
+    space = Space.of(training.model, training.params, label.task, stops=len(examples) > FEW_ROWS)
+    found = search(problem, space, tuning.limits, tuning.known, tuning.keep)
+    return found.choice, found.trials
+
+
 def _learn(
     training: Training,
     choice: algorithms.Choice,
     label: Label,
     spec: FeatureSpec,
-    learned: pa.Table,
-    truth: npt.NDArray[Any],
-    source: Source,
+    examples: Examples,
     rows: Rows,
-) -> Fitted:
-    planned = bool(source.plan)
+    source: Source,
+    tuning: Tuning | None,
+) -> tuple[Fitted, algorithms.Choice]:
+    """Fit on all training rows; return what came of it, and the setting by which it comes again."""
+    planned = bool(source.plan) and training.model != "auto"
     estimator = algorithms.build(
-        choice, label.task, spec, prepare=training.prepare, seed=training.seed, planned=planned
+        choice,
+        label.task,
+        spec,
+        prepare=training.prepare,
+        seed=training.seed,
+        rows=len(examples),
+        planned=planned,
     )
-    matrix = encode(learned, spec)
-    unlabelled = None if rows.unlabelled is None else encode(rows.unlabelled, spec)
+    validation, deadline = None, None
+    if EARLY_STOPPING in choice.params:
+        deadline = tuning.limits.last_tree if tuning else None
+        chosen = validation_rows(rows.folds)
+        validation, examples = examples.take(chosen), examples.take(~chosen)
     with step(f"Fitting {choice.name}", algorithms.rounds(estimator)) as advance:
-        try:
-            algorithms.fit(estimator, matrix, truth, advance, unlabelled)
-        except _FAILURES as error:
-            raise ModelError(
-                f"{choice.name} could not be trained: {error}", hint="Check its PARAMS and the features."
-            ) from error
+        grown = algorithms.fit(estimator, examples, validation=validation, deadline=deadline, advance=advance)
+    if grown and validation is not None:
+        choice = replace(choice, params={**choice.params, "n_estimators": grown})
     algorithms.name_features(estimator, spec.names)
-    return Fitted(training.name, label.task, spec, label.classes, estimator, source.preparation)
+    return Fitted(training.name, label.task, spec, label.classes, estimator, source.preparation), choice
 
 
 def _decide(

@@ -195,7 +195,8 @@ def planned_query(
     if needs != "nothing" and any(not (c.is_number or c.is_text or c.is_time) for c in columns):
         return None
     target = quote(label) if types[label] != "VARCHAR" and task != "multiclass" else None
-    wanted = (*training.key, *split.columns, label)
+    weight = [training.weight] if training.weight else []
+    wanted = (*training.key, *split.columns, *weight, label)
     kept = list(dict.fromkeys(find_column(name, types, "column") for name in wanted))
     plan = make_plan(columns, needs, target, named=training.features is not None, kept=kept)
     if plan is None:

@@ -30,6 +30,8 @@ LEAST_ROWS = 10
 
 _STAGED = "mlstore_training"
 _HELD_OUT = "__held_out"
+_FOLD = "__fold"
+_WEIGHT = "__weight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Source:
     expanded: str = ""
     plan: str = ""
     notes: tuple[str, ...] = ()
+    weight: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +74,21 @@ class Rows:
     held_out: npt.NDArray[np.bool_]
     split: Split
     unlabelled: pa.Table | None = None
+
+    @property
+    def folds(self) -> npt.NDArray[np.int64]:
+        """A number from 0 to 999 for each training row, by which a search divides them."""
+        folds: npt.NDArray[np.int64] = self.table[_FOLD].to_numpy()[~self.held_out].astype("int64")
+        return folds
+
+    @property
+    def weights(self) -> pa.ChunkedArray | None:
+        """How much each training row counts, as the query says it; None if it does not."""
+        import pyarrow as pa
+
+        if _WEIGHT not in self.table.column_names:
+            return None
+        return self.table[_WEIGHT].filter(pa.array(~self.held_out))
 
 
 def stage(lake: Lake, cursor: Cursor, training: Training, split: Split) -> Source:
@@ -123,6 +141,7 @@ def stage(lake: Lake, cursor: Cursor, training: Training, split: Split) -> Sourc
         plan=planned[0] if planned else "",
         notes=planned[1].notes if planned else (),
         raw=tuple(row[0] for row in described if row[0] not in types),
+        weight=find_column(training.weight, types, "weight") if training.weight else None,
     )
 
 
@@ -148,11 +167,13 @@ def read(lake: Lake, cursor: Cursor, source: Source, split: Split, *, unlabelled
     if split.needs_threshold:
         row = lake.run(cursor, split.threshold_query(relation)).fetchone()
         split = replace(split, threshold=row[0] if row else None)
+    weight = f"{quote(source.weight)} AS {_WEIGHT}, " if source.weight else ""
     # Sorted by content: neither the engine's threads nor the order of arrival change the model.
     table = fetch(
         lake.run(
             cursor,
             f"SELECT {quote_all([*source.features, *source.raw])}, {quote(source.label)} AS __label, "
+            f"{weight}{split.fold(source.types, ROW)} AS {_FOLD}, "
             f"{split.expression(source.types)} AS {_HELD_OUT} FROM {relation} AS {ROW} "
             f"WHERE {quote(source.label)} IS NOT NULL ORDER BY hash({ROW})",
         )
@@ -166,7 +187,7 @@ def read(lake: Lake, cursor: Cursor, source: Source, split: Split, *, unlabelled
         lake.run(
             cursor,
             f"SELECT {quote_all(source.features)} FROM {relation} AS {ROW} WHERE {quote(source.label)} "
-            f"IS NULL AND NOT {split.expression(source.types)} ORDER BY hash({ROW})",
+            f"IS NULL AND NOT ({split.expression(source.types)}) ORDER BY hash({ROW})",
         )
     )
     return Rows(table, held_out, split, others)

@@ -116,6 +116,26 @@ class Split:
         text = " || ".join(_as_text(column, types[column]) for column in self.columns)
         return f"md5_number_lower({salt}{text}) % {_PARTS} < {round(self.holdout * _PARTS)}"
 
+    def fold(self, types: Mapping[str, str], relation: str) -> str:
+        """Return an SQL expression from 0 to 999 that divides the training rows for a search.
+
+        Rows that the rule keeps together are together here as well; by time, later rows have more.
+
+        Parameters
+        ----------
+        types : mapping of str to str
+            The DuckDB types of the relation's columns.
+        relation : str
+            Its alias, which stands for a whole row.
+        """
+        if self.by == "time":
+            order = f"ORDER BY {quote(self.columns[0])}, hash({relation})"
+            return f"ntile(1000) OVER (PARTITION BY {self.expression(types)} {order}) - 1"
+        if self.by == "column":
+            return f"(hash({relation}) % 1000)::BIGINT"
+        text = " || ".join(_as_text(column, types[column]) for column in self.columns)
+        return f"(md5_number_upper({text}) % 1000)::BIGINT"
+
     def _by_column(self, types: Mapping[str, str]) -> str:
         column = self.columns[0]
         if types[column] == "BOOLEAN":

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from workbench.train.evaluate import Score
     from workbench.train.label import Task
+    from workbench.train.trials import Trial
 
 CHAMPION = "champion"
 
@@ -72,6 +73,7 @@ class Entry:
     snapshot: int
     digest: str
     rows: int
+    trials: Sequence[Trial] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,12 @@ class Logged:
     version: str
 
 
+def wake(folder: Path) -> None:
+    """Import MLflow and open its database, which takes seconds the first time."""
+    with _quiet():
+        _client(folder).search_experiments(max_results=1)
+
+
 def log(folder: Path, entry: Entry) -> Logged:
     """Log a run with its model, and register it; nothing is left in MLflow if that fails."""
     with _quiet():
@@ -92,6 +100,7 @@ def log(folder: Path, entry: Entry) -> Logged:
         run = client.create_run(_experiment(client, folder, entry.name), run_name=entry.name)
         try:
             _log_run(client, run.info.run_id, entry)
+            _log_trials(client, run.info, entry)
             model_id, uri = _log_files(client, folder, run.info, entry)
             version = _register(client, folder / uri, run.info.run_id, entry)
             client.set_terminated(run.info.run_id, "FINISHED")
@@ -258,6 +267,27 @@ def _log_run(client: MlflowClient, run_id: str, entry: Entry) -> None:
     profile = json.dumps({"num_rows": entry.rows})
     dataset = Dataset(entry.name, entry.digest, "mlstore", source, profile=profile)
     client.log_inputs(run_id, [DatasetInput(dataset, [])])
+
+
+def _log_trials(client: MlflowClient, run: Any, entry: Entry) -> None:
+    """Make each trial a child of the run."""
+    from mlflow.entities import Metric, Param
+    from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+    for trial in entry.trials:
+        tags = {MLFLOW_PARENT_RUN_ID: run.run_id, "mlstore.status": trial.status}
+        child = client.create_run(run.experiment_id, tags=tags, run_name=f"{entry.name} trial {trial.trial}")
+        params = {"algorithm": trial.algorithm, **trial.params}
+        now = child.info.start_time
+        values = {"seconds": trial.seconds}
+        if trial.value is not None:
+            values[trial.metric] = trial.value
+        client.log_batch(
+            child.info.run_id,
+            metrics=[Metric(name, value, now, 0) for name, value in values.items()],
+            params=[Param(name, _text(value)) for name, value in params.items()],
+        )
+        client.set_terminated(child.info.run_id, "FAILED" if trial.status == "failed" else "FINISHED")
 
 
 def _text(value: object) -> str:

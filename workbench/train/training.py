@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,13 @@ from workbench.lake.inputs import moved
 from workbench.progress import step
 from workbench.train import algorithms, reading, registry, tracking
 from workbench.train.definition import KIND, Training
-from workbench.train.fitting import Fit, fit
+from workbench.train.fitting import Fit, Tuning, fit
 from workbench.train.matrix import matrix_query
 from workbench.train.model import Model
 from workbench.train.preparation import ROWS
 from workbench.train.split import Split
+from workbench.train.trials import Trial
+from workbench.train.tuning import Limits
 
 if TYPE_CHECKING:
     from workbench.lake import Lake, Transaction
@@ -108,7 +110,7 @@ def _train(lake: Lake, training: Training, *, force: bool, reason: str) -> tuple
 
 
 def _attempt(lake: Lake, task: _Task) -> tuple[Model, Run]:
-    training = task.training
+    training, begun = task.training, time.perf_counter()
     with lake.pinned() as (cursor, _), step("Reading the rows"):
         known = registry.find_versions(lake, training.name, cursor)
         split = _split(training, known)
@@ -122,17 +124,38 @@ def _attempt(lake: Lake, task: _Task) -> tuple[Model, Run]:
         assert same is not None
         return _keep(lake, task, same, source, watermarks)
     champion = next((model for model in known if model.deployed), None)
-    found = fit(training, source, rows, champion, lambda model: registry.load(lake, model))
+    tuning = _tuning(lake, training, source, begun) if training.searches else None
+    found = fit(training, source, rows, champion, lambda model: registry.load(lake, model), tuning)
     with step("Logging to MLflow"):
         logged = tracking.log(lake.folder, _entry(training, source, rows, found))
     try:
-        model, run = _commit(lake, task, _draft(task, source, rows, found, logged), watermarks, champion)
+        draft = _draft(task, source, rows, found, logged)
+        model, run = _commit(lake, task, draft, watermarks, champion, found.trials)
     except BaseException:
         tracking.discard(lake.folder, logged)
         raise
     if model.deployed:
         tracking.set_champion(lake.folder, model.name, model.mlflow_run_id, model.version)
     return model, run
+
+
+def _tuning(lake: Lake, training: Training, source: Source, begun: float) -> Tuning:
+    """Take up what an interrupted search of the same rows has tried, and keep what this one tries."""
+    same = {"name": training.name, "fingerprint": training.fingerprint, "digest": source.digest}
+    rows = lake.records.rows("trials", "name = $name", {"name": training.name})
+    finished = max((row["snapshot_id"] for row in rows if row["version"] is not None), default=-1)
+    left = [row for row in rows if row["snapshot_id"] > finished and same.items() <= row.items()]
+    newest = max((row["snapshot_id"] for row in left), default=None)
+    known = [Trial.from_record(row) for row in left if row["snapshot_id"] == newest]
+    # What MLflow takes to wake up is part of the budget, so it is spent before the search.
+    tracking.wake(lake.folder)
+
+    def keep(trials: Sequence[Trial]) -> None:
+        if len(trials) > len(known):
+            with lake.commit(f"keep {len(trials)} trials of {training.name}") as tx:
+                lake.records.append(tx, "trials", [{**same, **trial.to_record()} for trial in trials])
+
+    return Tuning(Limits(training.tune, training.budget, begun), known, keep)
 
 
 def _check_free(lake: Lake, name: str) -> None:
@@ -193,6 +216,7 @@ def _entry(training: Training, source: Source, rows: Rows, found: Fit) -> tracki
         snapshot=source.snapshot,
         digest=source.digest,
         rows=source.rows,
+        trials=found.trials,
     )
 
 
@@ -252,8 +276,18 @@ def _draft(task: _Task, source: Source, rows: Rows, found: Fit, logged: Logged) 
     )
 
 
+def _trial_record(model: Model, trial: Trial) -> dict[str, Any]:
+    made = {"name": model.name, "version": model.version, "fingerprint": model.fingerprint}
+    return {**made, "digest": model.digest, **trial.to_record()}
+
+
 def _commit(
-    lake: Lake, task: _Task, draft: Model, watermarks: Mapping[str, int], champion: Model | None
+    lake: Lake,
+    task: _Task,
+    draft: Model,
+    watermarks: Mapping[str, int],
+    champion: Model | None,
+    trials: Sequence[Trial],
 ) -> tuple[Model, Run]:
     """Write model, deployment, definition, run and watermarks as one snapshot."""
     run = _run(task, draft, watermarks, "full", task.reason)
@@ -268,6 +302,7 @@ def _commit(
         rows = lake.records.rows("models", "name = $name", {"name": draft.name}, cursor=tx.cursor)
         model = replace(draft, version=1 + max((row["version"] for row in rows), default=0))
         lake.records.append(tx, "models", [model.to_record()])
+        lake.records.append(tx, "trials", [_trial_record(model, trial) for trial in trials])
         if model.deployed:
             registry.record_deployment(lake, tx, model, model.reason, before)
         _define(lake, tx, task, model)

@@ -120,10 +120,10 @@ def test_sql_relations() -> None:
 
 
 def test_functions_are_those_that_exist() -> None:
-    from workbench.language.scope import FUNCTIONS
+    from workbench.language.scope import functions
     from workbench.transform.steps import STEPS
 
-    assert set(FUNCTIONS) == {"predict", "predict_proba", *STEPS}
+    assert set(functions()) == {"predict", "predict_proba", *STEPS}
     assert offered("%%mlstore transform f ON flights KEY (id) AS\nselect stand|") == ["standardize"]
     found = complete("select predict_|", 15, {}, {})
     assert found[0].kind == "function"

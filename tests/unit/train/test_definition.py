@@ -3,6 +3,7 @@
 import pytest
 
 from workbench.errors import InvalidData, NotFound, StatementError, Unsupported, WorkbenchError
+from workbench.ranges import Range
 from workbench.train.definition import Training
 
 
@@ -34,9 +35,22 @@ def test_the_arguments_are_brought_into_one_form() -> None:
         ({"params": {"max_dept": 3}}, NotFound, "Did you mean 'max_depth'"),
         ({"model": "logistic", "params": {"n_estimators": 3}}, NotFound, "'n_estimators'"),
         ({"params": {"random_state": 3}}, InvalidData, "SEED"),
-        ({"params": {"max_depth": range(3, 9)}}, Unsupported, "range"),
-        ({"tune": 30}, Unsupported, "TUNE"),
-        ({"budget": "5 min"}, Unsupported, "BUDGET"),
+        ({"params": {"max_depth": range(3, 9)}}, InvalidData, "a whole number, not range"),
+        ({"params": {"max_depth": Range(9, 3)}}, InvalidData, "empty: 9..3"),
+        ({"params": {"eta": Range(0, 1)}}, NotFound, "eta"),
+        ({"params": {"learning_rate": Range(0, 1, log=True)}}, InvalidData, "no logarithm"),
+        ({"params": {"max_depth": "deep"}}, InvalidData, "a whole number, not 'deep'"),
+        ({"params": {"max_depth": 2.5}}, InvalidData, "a whole number, not 2.5"),
+        ({"params": {"subsample": True}}, InvalidData, "a number, not True"),
+        ({"params": {"max_deph": 3}}, NotFound, "max_depth"),
+        ({"model": "ridge", "params": {"alpha": Range(-1.0, 1.0)}}, InvalidData, "alpha"),
+        ({"model": "knn", "params": {"n_neighbors": 0}}, InvalidData, "n_neighbors"),
+        ({"tune": 0}, InvalidData, "at least one"),
+        ({"budget": "soon"}, StatementError, "no length of time"),
+        ({"tune": 3, "params": {"max_depth": 3}, "model": "auto"}, InvalidData, "MODEL xgboost"),
+        ({"tune": 3, "model": "linear"}, Unsupported, "no ranges of its own"),
+        ({"tune": 3, "model": "ridge", "params": {"alpha": 1.0}}, InvalidData, "Leave TUNE"),
+        ({"weight": "late"}, InvalidData, "cannot be the weight"),
         ({"split": "hsh"}, NotFound, "Did you mean 'hash'"),
         ({"holdout": 20}, InvalidData, "0.2"),
         ({"metric": "acuracy"}, NotFound, "accuracy"),
@@ -67,3 +81,30 @@ def test_the_fingerprint_is_of_all_but_layout_and_trigger() -> None:
         {"params": {"max_depth": 3}},
     ):
         assert define(**words).fingerprint != one.fingerprint
+
+
+def test_ranges_and_limits_come_back_from_a_record() -> None:
+    import json
+
+    made = Training.define(
+        "late",
+        "select 1",
+        label="late",
+        model="xgboost",
+        params={"max_depth": Range(3, 9), "learning_rate": Range(0.01, 0.3, log=True), "subsample": 0.5},
+        tune=30,
+        budget="2 min",
+        weight="w",
+    )
+    assert made.budget == 120
+    assert Training.from_record(json.loads(json.dumps(made.to_record()))) == made
+
+
+def test_a_definition_of_an_older_store_is_the_same_definition() -> None:
+    made = Training.define("late", "select 1", label="late")
+    old = {
+        name: value for name, value in made.to_record().items() if name not in ("weight", "tune", "budget")
+    }
+    assert Training.from_record(old) == made
+    assert Training.from_record(old).fingerprint == made.fingerprint
+    assert Training.define("late", "select 1", label="late", tune=3).fingerprint != made.fingerprint

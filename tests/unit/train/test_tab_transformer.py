@@ -22,6 +22,7 @@ from sklearn.metrics import mean_squared_error, roc_auc_score
 
 from workbench.errors import InvalidData, NotFound, Unsupported
 from workbench.lake import Lake
+from workbench.ranges import Range
 from workbench.train import algorithms, registry
 from workbench.train.comparison import difference
 from workbench.train.definition import Training
@@ -337,6 +338,9 @@ def test_parameters_are_checked_before_any_row_is_read(torch: Any) -> None:
 
     with pytest.raises(InvalidData, match="width must be a multiple of heads"):
         define(width=10)
+    with pytest.raises(InvalidData, match="dropout must be a number from 0 and below 1"):
+        define(dropout=Range(0.1, 1.5))
+    assert define(class_weight="balanced", width=64).params["width"] == 64
     with pytest.raises(NotFound) as caught:
         define(epoch=3)
     assert "epochs" in str(caught.value)
@@ -432,7 +436,7 @@ print(json.dumps(plain.predict(rows).tolist()))
 
 
 def test_a_regression_in_the_store_compares_by_its_metric(torch: Any, make_lake: Callable[..., Lake]) -> None:
-    params = {**SMALL, "epochs": 2, "device": "cpu"}
+    params = {**SMALL, "epochs": 2, "device": "cpu", "dropout": Range(0.0, 0.3)}
     model = train(
         make_lake(300),
         Training.define(
@@ -443,9 +447,11 @@ def test_a_regression_in_the_store_compares_by_its_metric(torch: Any, make_lake:
             model="tab_transformer",
             params=params,
             metric="rmse",
+            tune=2,
         ),
     )
     assert model.task == "regression"
+    assert 0 <= model.params["dropout"] <= 0.3
     assert f"tab_transformer reached rmse {model.metrics['rmse']['value']:.3g}" in model.reason
     assert "XGBoost is better by" in model.reason  # after two epochs; by rmse, where less is better
     assert "without a label" not in model.reason

@@ -1,0 +1,190 @@
+"""The search for settings: what it tries, how it judges, when it ends, and how it goes on."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from workbench.errors import InvalidData, ModelError
+from workbench.progress import watch
+from workbench.ranges import Range
+from workbench.train import algorithms
+from workbench.train.boosting import Examples
+from workbench.train.dataset import ColumnSpec, FeatureSpec
+from workbench.train.label import Label
+from workbench.train.space import Space
+from workbench.train.trials import Trial
+from workbench.train.tuning import Limits, Problem, search
+
+
+def problem(task: Any = "regression", rows: int = 300, seed: int = 0, **changed: Any) -> Problem:
+    """A line with noise, which a linear model learns best."""
+    rng = np.random.default_rng(1)
+    matrix = rng.normal(size=(rows, 5)).astype(np.float32)
+    signal = matrix @ np.array([3.0, -2.0, 1.0, 0.0, 0.0]) + rng.normal(scale=2.0, size=rows)
+    classes = () if task == "regression" else (False, True)
+    numbers = signal if task == "regression" else (signal > 0).astype(np.int64)
+    made = {
+        "name": "m",
+        "spec": FeatureSpec(tuple(ColumnSpec(f"x{place}", "number") for place in range(5))),
+        "label": Label(task, classes, numbers),
+        "rows": Examples(matrix, numbers),
+        "folds": np.arange(rows) * 7919 % 1000,
+        "metric": "r2" if task == "regression" else "auc",
+        "prepare": "auto",
+        "seed": seed,
+    }
+    return Problem(**{**made, **changed})
+
+
+def auto(task: Any = "regression", *, stops: bool = False) -> Space:
+    return Space.of("auto", {}, task, stops=stops)
+
+
+def test_auto_tries_the_usual_settings_first_and_finds_the_line() -> None:
+    found = search(problem(), auto(), Limits(8))
+    assert [trial.algorithm for trial in found.trials[:5]] == [
+        "xgboost",
+        "ridge",
+        "lasso",
+        "extra_trees",
+        "knn",
+    ]
+    assert len(found.trials) == 8
+    assert found.choice.name in ("ridge", "lasso")
+    assert "best of 8 settings: r2" in found.choice.reason
+
+
+def test_a_value_is_the_mean_over_folds_of_scikit_learn() -> None:
+    from sklearn.linear_model import Ridge
+    from sklearn.metrics import r2_score
+    from sklearn.preprocessing import StandardScaler
+
+    asked = problem()
+    space = Space.of("ridge", {"alpha": Range(1.0, 1.0000001)}, "regression", stops=False)
+    trial = search(asked, space, Limits(1)).trials[0]
+    places = asked.folds // 200
+    scores = []
+    for fold in range(5):
+        rest, part = places != fold, places == fold
+        scaler = StandardScaler().fit(asked.rows.matrix[rest])
+        model = Ridge(alpha=1.0).fit(scaler.transform(asked.rows.matrix[rest]), asked.rows.label[rest])
+        answered = model.predict(scaler.transform(asked.rows.matrix[part]))
+        scores.append(r2_score(asked.rows.label[part], answered))
+    assert trial.value == pytest.approx(np.mean(scores), abs=1e-4)
+    assert trial.spread == pytest.approx(np.std(scores), abs=1e-4)
+    assert (trial.folds, trial.rows, trial.status) == (5, 300, "ok")
+
+
+def test_the_same_seed_tries_the_same() -> None:
+    def settings(seed: int) -> list[Any]:
+        space = Space.of("ridge", {}, "regression", stops=False)
+        found = search(problem(seed=seed), space, Limits(16))
+        return [(dict(trial.params), trial.value) for trial in found.trials]
+
+    assert settings(0) == settings(0)
+    assert settings(0) != settings(1)
+
+
+def test_ranges_hold_and_single_values_stay() -> None:
+    params = {"max_depth": Range(3, 5), "learning_rate": Range(0.01, 0.3, log=True), "n_estimators": 7}
+    found = search(problem(rows=100), Space.of("xgboost", params, "regression", stops=True), Limits(6))
+    for trial in found.trials:
+        assert 3 <= trial.params["max_depth"] <= 5
+        assert 0.01 <= trial.params["learning_rate"] <= 0.3
+        assert trial.params["n_estimators"] == 7
+
+
+def test_what_an_interrupted_search_tried_counts() -> None:
+    kept: list[Trial] = []
+    calls = 0
+
+    def stop(event: Any) -> None:
+        nonlocal calls
+        calls += bool(event.note)
+        if calls == 4:
+            raise KeyboardInterrupt
+
+    space = Space.of("ridge", {}, "regression", stops=False)
+    with pytest.raises(KeyboardInterrupt), watch(stop):
+        search(problem(), space, Limits(9), keep=kept.extend)
+    assert len(kept) == 4
+    found = search(problem(), space, Limits(9), known=kept)
+    assert list(found.trials[:4]) == kept
+    assert len(found.trials) == 9
+    assert len({trial.params["alpha"] for trial in found.trials}) == 9
+
+
+def test_it_ends_when_asked_with_the_best_so_far() -> None:
+    with watch(lambda event: None, lambda: True):
+        kept = [Trial(1, "ridge", {"alpha": 2.0}, "r2", 0.5, 0.1, 5, 300, 0.1)]
+        found = search(problem(), Space.of("ridge", {}, "regression", stops=False), Limits(9), known=kept)
+    assert found.choice.params == {"alpha": 2.0}
+
+
+def test_a_budget_ends_it() -> None:
+    started = time.perf_counter()
+    found = search(problem(rows=60), Space.of("ridge", {}, "regression", stops=False), Limits(None, 4.0))
+    # Two seconds are kept for what comes after the search.
+    assert time.perf_counter() - started < 4.0
+    assert len(found.trials) > 2
+
+
+def test_a_budget_too_small_says_so() -> None:
+    with pytest.raises(InvalidData, match=r"0.5 s does not suffice"):
+        search(problem(), auto(), Limits(None, 0.5))
+
+
+def test_many_rows_are_judged_by_a_part_of_a_sample_with_early_stopping() -> None:
+    space = Space.of("xgboost", {}, "binary", stops=True)
+    found = search(problem("binary", 21_000), space, Limits(3))
+    assert {trial.folds for trial in found.trials} == {1}
+    assert all(0 < trial.params["n_estimators"] < 2000 for trial in found.trials)
+    assert found.choice.params["n_estimators"] == 2000
+    assert found.choice.params["early_stopping_rounds"] == 30
+
+
+def test_by_time_only_the_last_part_judges() -> None:
+    space = Space.of("ridge", {}, "regression", stops=False)
+    found = search(problem(by_time=True, folds=np.arange(300) * 1000 // 300), space, Limits(2))
+    assert [trial.folds for trial in found.trials] == [1, 1]
+
+
+def test_what_is_clearly_worse_is_cut_short() -> None:
+    space = Space.of("ridge", {"alpha": Range(0.001, 1e9, log=True)}, "regression", stops=False)
+    found = search(problem(), space, Limits(25))
+    assert any(trial.status == "cut short" and trial.folds < 5 for trial in found.trials)
+    assert found.choice.params["alpha"] < 100
+
+
+def test_a_class_too_rare_to_divide() -> None:
+    numbers = np.zeros(300, np.int64)
+    numbers[5] = 1
+    asked = replace(
+        problem("binary"),
+        label=Label("binary", (False, True), numbers),
+        rows=Examples(problem().rows.matrix, numbers),
+        folds=np.where(np.arange(300) == 5, 999, 0),
+    )
+    assert len(np.unique(asked.folds)) == 2
+    with pytest.raises(InvalidData, match="cannot be divided"):
+        search(asked, auto("binary"), Limits(3))
+
+
+def test_when_all_trials_fail_it_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = Space.of("sklearn.linear_model.Ridge", {"alpha": Range(1.0, 2.0)}, "regression", stops=False)
+    asked = problem(prepare="none")
+    asked.rows.matrix[0, 0] = np.nan
+    with pytest.raises(ModelError, match=r"All 3 trials failed: .*NaN"):
+        search(asked, space, Limits(3))
+
+
+def test_a_search_sees_every_family_that_is_named() -> None:
+    for task in ("regression", "binary"):
+        for first in auto(task).first():
+            params = {name.split(".")[1]: value for name, value in first.items() if "." in name}
+            algorithms.check(first["model"], params)

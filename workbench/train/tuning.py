@@ -1,0 +1,404 @@
+"""Search for the setting that does best on training rows it has not learned from.
+
+Settings are proposed by Optuna's tree-structured Parzen estimator (Bergstra et al., Algorithms for
+Hyper-Parameter Optimization, 2011), after the usual ones of each algorithm. Few rows are judged by
+five folds, many by one part of a sample. The held-out rows of the training take no part in it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import InvalidData, ModelError
+from workbench.progress import Advance, step, stop_requested
+from workbench.train import algorithms
+from workbench.train.boosting import EARLY_STOPPING, Examples
+from workbench.train.evaluate import MEASURES, value_of
+from workbench.train.scoring import Fitted
+from workbench.train.space import STOPPED, Space
+from workbench.train.trials import Status, Trial, ranked
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from workbench.train.dataset import FeatureSpec
+    from workbench.train.label import Label
+
+FEW_ROWS = 20_000
+"""Up to so many training rows are judged by folds; of more, a sample is judged by one part of it."""
+
+TRIALS = 50
+"""How many settings are tried where neither TUNE nor BUDGET says."""
+
+_FOLDS = 5
+_LEAST_SAMPLE = 5_000
+_CELLS_PER_SECOND = 10_000  # of a budget; so a trial takes about a thirtieth of the half it gets
+_SAMPLE = 50_000
+_RESERVE = 2.0  # seconds for evaluating, logging and committing
+_RESERVE_PER_TRIAL = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long to search: so many trials, and until when, in seconds of `time.perf_counter`."""
+
+    trials: int | None
+    budget: float | None = None
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def deadline(self) -> float | None:
+        """When the whole training is to be over."""
+        return None if self.budget is None else self.started + self.budget
+
+    @property
+    def last_tree(self) -> float | None:
+        """Until when the model itself may grow, so that there is time to evaluate and log it."""
+        return None if self.deadline is None else self.deadline - _RESERVE
+
+    @property
+    def most(self) -> float:
+        """How many trials at most."""
+        if self.trials is not None:
+            return self.trials
+        return TRIALS if self.budget is None else math.inf
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """What is to be learned: the training rows, how their label is read, and the metric that decides.
+
+    `folds` (n) assigns each row a number from 0 to 999; rows that belong together have the same, and
+    `by_time` later ones have more.
+    """
+
+    name: str
+    spec: FeatureSpec
+    label: Label
+    rows: Examples
+    folds: npt.NDArray[np.int64]
+    metric: str
+    prepare: str
+    seed: int
+    by_time: bool = False
+
+    @property
+    def more_is_better(self) -> bool:
+        """Whether more of the metric is better."""
+        return MEASURES[self.metric].more_is_better
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The setting to train with, all trials, and a sentence on the search."""
+
+    choice: algorithms.Choice
+    trials: tuple[Trial, ...]
+
+
+def search(
+    problem: Problem,
+    space: Space,
+    limits: Limits,
+    known: Sequence[Trial] = (),
+    keep: Callable[[Sequence[Trial]], None] = lambda trials: None,
+) -> Found:
+    """Try settings until the limits are reached.
+
+    Parameters
+    ----------
+    known : sequence of Trial
+        What an interrupted search of the same rows has tried; they count.
+    keep : callable
+        Is given the trials if the search is interrupted.
+
+    Raises
+    ------
+    InvalidData
+        If the rows do not suffice for a trial, or the budget does not.
+    ModelError
+        If all trials failed.
+    """
+    started = _Search(problem, space, limits)
+    try:
+        with step(f"Searching {problem.name}", started.total) as advance:
+            started.run(known, advance)
+    except BaseException:
+        keep(started.trials)
+        raise
+    return started.found()
+
+
+def sample_size(rows: int, columns: int, budget: float | None) -> int:
+    """Return how many training rows a search looks at.
+
+    Examples
+    --------
+    >>> sample_size(15_000, 10, 60), sample_size(1_000_000, 15, 60), sample_size(1_000_000, 15, None)
+    (15000, 40000, 50000)
+    """
+    if rows <= FEW_ROWS:
+        return rows
+    wanted = _SAMPLE if budget is None else round(budget * _CELLS_PER_SECOND / max(columns, 1))
+    return min(rows, max(wanted, _LEAST_SAMPLE))
+
+
+class _Search:
+    def __init__(self, problem: Problem, space: Space, limits: Limits) -> None:
+        import numpy as np
+
+        size = sample_size(len(problem.rows), problem.rows.matrix.shape[1], limits.budget)
+        self._all_rows = len(problem.rows)
+        self._stops = self._all_rows > FEW_ROWS
+        self._problem = replace(problem, rows=problem.rows.take(slice(size)), folds=problem.folds[:size])
+        self._space = space
+        self._limits = limits
+        self._parts = list(_parts(self._problem, single=self._stops or problem.by_time))
+        self._sign = 1 if problem.more_is_better else -1
+        self.trials: list[Trial] = []
+        self._scores: dict[int, list[float]] = {}
+        if not self._parts:
+            raise InvalidData(
+                f"The training rows of {problem.name!r} cannot be divided so that each part has all classes.",
+                hint="There are too few rows of some class: leave it out, or leave TUNE and BUDGET out.",
+            )
+        self._size = int(np.mean([len(rest) for rest, _ in self._parts]))
+
+    @property
+    def total(self) -> int | None:
+        """The length of the progress bar: seconds of the budget, or trials."""
+        return round(self._limits.budget) if self._limits.budget is not None else int(self._limits.most)
+
+    def run(self, known: Sequence[Trial], advance: Advance) -> None:
+        """Try what the study proposes; raises InvalidData if there is no time for one."""
+        # With the same seed it would propose once more what was tried.
+        study = _study(self._problem.seed + len(known))
+        for trial in known:
+            self._remember(study, trial)
+        tried = {self._flat(trial).items().__repr__() for trial in known}
+        for first in self._space.first():
+            if first.items().__repr__() not in tried:
+                study.enqueue_trial(first)
+        shown = 0
+        while len(self.trials) < self._limits.most and not self._over() and not stop_requested():
+            asked = study.ask()
+            model, params = self._space.suggest(asked)
+            trial = self._try(model, params)
+            self.trials.append(trial)
+            value = None if trial.value is None else self._sign * trial.value
+            study.tell(asked, value, state=None if value is not None else _failed())
+            elapsed = round(time.perf_counter() - self._limits.started)
+            now = len(self.trials) if self._limits.budget is None else elapsed
+            advance(now - shown, self._note(), tuple(self.trials))
+            shown = now
+        late = [trial for trial in self.trials if trial.status != "failed"]
+        if not self._ranked() and (late or not self.trials):
+            raise InvalidData(
+                f"The budget of {self._limits.budget:g} s does not suffice for one trial of "
+                f"{self._problem.name!r}.",
+                hint="Give more, as in BUDGET '1 min', or leave it out.",
+            )
+
+    def found(self) -> Found:
+        """Choose the best setting that can be fitted on all rows in the time that is left."""
+        best = self._ranked()
+        if not best:
+            failures = {trial.error for trial in self.trials if trial.error}
+            raise ModelError(f"All {len(self.trials)} trials failed: {'; '.join(sorted(failures)[:3])}")
+        chosen = next((trial for trial in best if self._fits(trial)), best[0])
+        params = dict(chosen.params)
+        if EARLY_STOPPING in self._space.fixed.get(chosen.algorithm, {}):
+            params |= STOPPED
+        return Found(algorithms.Choice(chosen.algorithm, params, self._reason(chosen)), tuple(self.trials))
+
+    # -- one trial ---------------------------------------------------------------------------------
+
+    def _try(self, model: str, params: Mapping[str, Any]) -> Trial:
+        started = time.perf_counter()
+        scores: list[float] = []
+        trees = 0
+        status: Status = "ok"
+        error = ""
+        for rest, part in self._parts:
+            try:
+                score, grown = self._fold(algorithms.Choice(model, params), rest, part)
+            except ModelError as failure:
+                status, error = "failed", failure.message
+                break
+            scores.append(score)
+            trees = max(trees, grown)
+            if self._is_late():
+                status = "cut short"
+                break
+            if len(scores) < len(self._parts) and self._is_hopeless(scores):
+                status = "cut short"
+                break
+        if any(math.isnan(score) for score in scores):
+            status, error = "failed", f"{self._problem.metric} could not be computed"
+        settled = {**params, "n_estimators": trees} if EARLY_STOPPING in params and trees else dict(params)
+        self._scores[len(self.trials) + 1] = scores
+        ok = status != "failed"
+        return Trial(
+            trial=len(self.trials) + 1,
+            algorithm=model,
+            params=settled,
+            metric=self._problem.metric,
+            value=sum(scores) / len(scores) if ok else None,
+            spread=_deviation(scores) if ok else None,
+            folds=len(scores),
+            rows=len(self._problem.rows),
+            seconds=time.perf_counter() - started,
+            status=status,
+            error=error,
+        )
+
+    def _fold(
+        self, choice: algorithms.Choice, rest: npt.NDArray[np.int64], part: npt.NDArray[np.int64]
+    ) -> tuple[float, int]:
+        """Learn from `rest` and score on `part`; return the score and the number of trees."""
+        problem = self._problem
+        learned, tested = problem.rows.take(rest), problem.rows.take(part)
+        estimator = algorithms.build(
+            choice,
+            problem.label.task,
+            problem.spec,
+            prepare=problem.prepare,
+            seed=problem.seed,
+            rows=len(learned),
+        )
+        with warnings.catch_warnings():
+            # A setting that does not converge is judged by its score like any other.
+            warnings.simplefilter("ignore")
+            grown = algorithms.fit(
+                estimator,
+                learned,
+                validation=tested if EARLY_STOPPING in choice.params else None,
+                deadline=self._search_deadline(),
+            )
+        fitted = Fitted(problem.name, problem.label.task, problem.spec, problem.label.classes, estimator)
+        return value_of(problem.metric, fitted.answers(tested.matrix, tested.label)), grown
+
+    def _is_hopeless(self, scores: Sequence[float]) -> bool:
+        """Whether a setting is worse on the folds so far than the best one there, beyond all noise."""
+        best = self._ranked()
+        if not best or best[0].trial not in self._scores:
+            return False
+        known = self._scores[best[0].trial][: len(scores)]
+        behind = self._sign * (sum(known) - sum(scores)) / len(scores)
+        return behind > 2 * max(best[0].spread or 0.0, 1e-9)
+
+    def _ranked(self) -> list[Trial]:
+        return ranked(self.trials, more_is_better=self._problem.more_is_better)
+
+    # -- time --------------------------------------------------------------------------------------
+
+    def _search_deadline(self) -> float | None:
+        """When the last trial must end, so that the best setting can still be fitted on all rows."""
+        deadline = self._limits.deadline
+        if deadline is None:
+            return None
+        last = deadline - _RESERVE - _RESERVE_PER_TRIAL * len(self.trials)
+        if self._stops:
+            # What remains of the other half is for growing trees on all rows.
+            assert self._limits.budget is not None
+            return min(last, self._limits.started + self._limits.budget / 2)
+        best = self._ranked()
+        return last - (self._refit_seconds(best[0]) if best else 0.0)
+
+    def _is_late(self) -> bool:
+        deadline = self._search_deadline()
+        return deadline is not None and time.perf_counter() > deadline
+
+    def _over(self) -> bool:
+        deadline = self._search_deadline()
+        if deadline is None:
+            return False
+        recent = [trial.seconds for trial in self.trials[-10:]]
+        typical = sorted(recent)[len(recent) // 2] if recent else 0.0
+        return time.perf_counter() + typical > deadline
+
+    def _refit_seconds(self, trial: Trial) -> float:
+        return trial.seconds / max(trial.folds, 1) * self._all_rows / max(self._size, 1) * 1.2
+
+    def _fits(self, trial: Trial) -> bool:
+        """Whether a setting can be fitted on all rows in time; XGBoost can stop at any tree."""
+        deadline = self._limits.deadline
+        if deadline is None or EARLY_STOPPING in trial.params:
+            return True
+        return time.perf_counter() + self._refit_seconds(trial) + _RESERVE < deadline
+
+    # -- words -------------------------------------------------------------------------------------
+
+    def _remember(self, study: Any, trial: Trial) -> None:
+        study.enqueue_trial(self._flat(trial))
+        asked = study.ask()
+        self._space.suggest(asked)
+        self.trials.append(replace(trial, trial=len(self.trials) + 1))
+        value = None if trial.value is None else self._sign * trial.value
+        study.tell(asked, value, state=None if value is not None else _failed())
+
+    def _flat(self, trial: Trial) -> dict[str, Any]:
+        named = self._space.dimensions[trial.algorithm]
+        return {
+            "model": trial.algorithm,
+            **{f"{trial.algorithm}.{name}": trial.params[name] for name in named},
+        }
+
+    def _note(self) -> str:
+        best = self._ranked()
+        if not best:
+            return ""
+        return f"{self._problem.metric} {best[0].value:.4g} by {best[0].algorithm}, trial {best[0].trial}"
+
+    def _reason(self, chosen: Trial) -> str:
+        where = f"in {len(self._parts)} folds" if len(self._parts) > 1 else "on a part"
+        of = "the training rows" if not self._stops else f"{len(self._problem.rows):,} training rows"
+        return (
+            f"{chosen.algorithm} was the best of {len(self.trials)} settings: "
+            f"{chosen.metric} {chosen.value:.4g} {where} of {of}"
+        )
+
+
+def _parts(
+    problem: Problem, *, single: bool
+) -> Sequence[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Divide the rows into (rest, part), as often as can be with all classes in each rest."""
+    import numpy as np
+
+    places = problem.folds * _FOLDS // 1000
+    found = []
+    for fold in range(_FOLDS - 1, _FOLDS - 2 if single else -1, -1):
+        part, rest = np.flatnonzero(places == fold), np.flatnonzero(places != fold)
+        classes = len(problem.label.classes)
+        whole = not classes or len(np.unique(problem.rows.label[rest])) == classes
+        if len(part) and len(rest) and whole:
+            found.append((rest, part))
+    return found
+
+
+def _deviation(scores: Sequence[float]) -> float:
+    mean = sum(scores) / len(scores)
+    return math.sqrt(sum((score - mean) ** 2 for score in scores) / len(scores))
+
+
+def _study(seed: int) -> Any:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        # Optuna calls `group` experimental; without it conditional parameters are drawn at random.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=12)
+    return optuna.create_study(direction="maximize", sampler=sampler)
+
+
+def _failed() -> Any:
+    from optuna.trial import TrialState
+
+    return TrialState.FAIL
