@@ -40,18 +40,11 @@ class Advance(Protocol):
 Sink = Callable[[Event], None]
 
 _sink: ContextVar[Sink | None] = ContextVar("progress_sink", default=None)
-_stop: ContextVar[Callable[[], bool] | None] = ContextVar("progress_stop", default=None)
-
-
-def stop_requested() -> bool:
-    """Whether whoever watches wants a search to be content with what it has."""
-    asked = _stop.get()
-    return asked is not None and asked()
 
 
 @contextmanager
-def watch(sink: Sink, stop: Callable[[], bool] | None = None) -> Iterator[None]:
-    """Send the events of everything inside the block to `sink`; `stop` says when a search is to end.
+def watch(sink: Sink) -> Iterator[None]:
+    """Send the events of everything inside the block to `sink`.
 
     Examples
     --------
@@ -62,12 +55,11 @@ def watch(sink: Sink, stop: Callable[[], bool] | None = None) -> Iterator[None]:
     Loading 2 False
     Loading 2 True
     """
-    token, stopping = _sink.set(sink), _stop.set(stop)
+    token = _sink.set(sink)
     try:
         yield
     finally:
         _sink.reset(token)
-        _stop.reset(stopping)
 
 
 @contextmanager

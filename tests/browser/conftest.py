@@ -95,11 +95,15 @@ class Visit:
         self.page.keyboard.press("Control+End")
         self.page.keyboard.insert_text(text)
 
+    def start(self, number: int) -> None:
+        """Run a cell without waiting for it."""
+        self.cell(number).locator(".cm-content").click()
+        self.page.keyboard.press("Control+Enter")
+
     def run(self, number: int, timeout: float = 120_000) -> Locator:
         """Run a cell, wait until it is done, and return its outputs."""
         here = self.cell(number)
-        here.locator(".cm-content").click()
-        self.page.keyboard.press("Control+Enter")
+        self.start(number)
         expect(here.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]"), timeout=timeout)
         self.wait_idle(timeout)
         return here.locator(".jp-OutputArea-output")

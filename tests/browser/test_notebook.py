@@ -76,3 +76,23 @@ def test_the_finished_quickstart(visit: Visit, quickstart: Path) -> None:
         visit.shoot(picture)
     assert visit.outside == []
     assert visit.errors == []
+
+
+def test_a_search_shows_its_board_and_goes_on_after_an_interrupt(visit: Visit) -> None:
+    rows = TRIPS.replace("* 1.5 as fare", "* 1.5 + random() as fare").replace("range(40)", "range(400)")
+    search = (
+        "%%mlstore train fares LABEL fare KEY (trip_id) MODEL auto {limit} AS\n"
+        "select *, fare + zone as base from trips"
+    )
+    long, short = search.format(limit="BUDGET '4 min'"), search.format(limit="TUNE 3 TRIALS")
+    visit.open(visit.lab.write("search", LOAD, rows, long, short))
+    visit.run(0)
+    visit.run(1)
+    visit.start(2)
+    board = visit.cell(2).locator("table.mls-grid tbody tr")
+    expect(board.nth(2)).to_be_visible(timeout=120_000)
+    visit.shoot("search")
+    visit.page.get_by_role("button", name="Interrupt").first.click()
+    expect(visit.cell(2)).to_contain_text("trials of fares: train again to go on", timeout=60_000)
+    expect(visit.run(3).last).to_contain_text("was the best of")
+    assert visit.outside == []

@@ -84,7 +84,7 @@ SPEC: dict[str, dict[str, str]] = {
         "seconds": "DOUBLE",
         "status": "VARCHAR",
         "error": "VARCHAR",
-        "fingerprint": "VARCHAR",
+        "problem": "VARCHAR",
         "digest": "VARCHAR",
     },
     "deployments": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
+from workbench.notebook.board import board
 from workbench.notebook.picture import draw
 from workbench.notebook.style import CSS
 from workbench.plain import Block, Card, Code, Facts, Grid, Heading, Note, Picture, Tick
@@ -30,7 +31,7 @@ def bar(tick: Tick) -> str:
     """Write a progress bar; one without a total is only its words."""
     share = tick.fraction
     line = "" if share is None else f'<div class="mls-bar"><i style="width:{share:.1%}"></i></div>'
-    return page(f'<div class="mls-foot">{escape(tick.words())}</div>{line}')
+    return page(f'<div class="mls-foot">{escape(tick.words())}</div>{line}{board(tick.detail)}')
 
 
 def _block(block: Block) -> str:

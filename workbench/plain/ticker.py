@@ -24,12 +24,14 @@ PERIOD = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What a bar shows: the innermost step that is running, and for how long it has been."""
+    """What a bar shows: the innermost step that is running, for how long it has been, and how it stands."""
 
     title: str
     done: int
     total: int | None
     elapsed: float
+    note: str = ""
+    detail: object = None
 
     @property
     def fraction(self) -> float | None:
@@ -53,7 +55,7 @@ class Tick:
             )
         elif self.done:
             parts.append(count(self.done))
-        return " · ".join([*parts, seconds(self.elapsed)])
+        return " · ".join([*parts, seconds(self.elapsed), *([self.note] if self.note else [])])
 
 
 class Ticker:
@@ -127,7 +129,7 @@ class Ticker:
             oldest = min(begun for _, begun in self._steps.values())
         if now - oldest < self._delay:
             return None
-        return Tick(event.title, event.done, event.total, now - started)
+        return Tick(event.title, event.done, event.total, now - started, event.note, event.detail)
 
     def __enter__(self) -> Ticker:
         """Return the sink."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from workbench.derivation import fingerprint
@@ -193,6 +193,11 @@ class Training:
         # What came later than the first stores counts only where it is said.
         record = {name: value for name, value in record.items() if value is not None or name not in _LATER}
         return fingerprint(KIND, {**record, "query": normalise(self.query)})
+
+    @property
+    def problem(self) -> str:
+        """The digest of what a search looks for; how long it looks makes no difference."""
+        return replace(self, when="manual", deploy="always", tune=None, budget=None).fingerprint
 
     def to_record(self) -> dict[str, Any]:
         """Return the definition as JSON values."""

@@ -141,7 +141,7 @@ def _attempt(lake: Lake, task: _Task) -> tuple[Model, Run]:
 
 def _tuning(lake: Lake, training: Training, source: Source, begun: float) -> Tuning:
     """Take up what an interrupted search of the same rows has tried, and keep what this one tries."""
-    same = {"name": training.name, "fingerprint": training.fingerprint, "digest": source.digest}
+    same = {"name": training.name, "problem": training.problem, "digest": source.digest}
     rows = lake.records.rows("trials", "name = $name", {"name": training.name})
     finished = max((row["snapshot_id"] for row in rows if row["version"] is not None), default=-1)
     left = [row for row in rows if row["snapshot_id"] > finished and same.items() <= row.items()]
@@ -152,7 +152,9 @@ def _tuning(lake: Lake, training: Training, source: Source, begun: float) -> Tun
 
     def keep(trials: Sequence[Trial]) -> None:
         if len(trials) > len(known):
-            with lake.commit(f"keep {len(trials)} trials of {training.name}") as tx:
+            count = len(trials)
+            next_step = f"train again to go on, or TUNE {count} to take the best"
+            with lake.commit(f"keep {count} trials of {training.name}: {next_step}") as tx:
                 lake.records.append(tx, "trials", [{**same, **trial.to_record()} for trial in trials])
 
     return Tuning(Limits(training.tune, training.budget, begun), known, keep)
@@ -276,8 +278,8 @@ def _draft(task: _Task, source: Source, rows: Rows, found: Fit, logged: Logged) 
     )
 
 
-def _trial_record(model: Model, trial: Trial) -> dict[str, Any]:
-    made = {"name": model.name, "version": model.version, "fingerprint": model.fingerprint}
+def _trial_record(training: Training, model: Model, trial: Trial) -> dict[str, Any]:
+    made = {"name": model.name, "version": model.version, "problem": training.problem}
     return {**made, "digest": model.digest, **trial.to_record()}
 
 
@@ -302,7 +304,7 @@ def _commit(
         rows = lake.records.rows("models", "name = $name", {"name": draft.name}, cursor=tx.cursor)
         model = replace(draft, version=1 + max((row["version"] for row in rows), default=0))
         lake.records.append(tx, "models", [model.to_record()])
-        lake.records.append(tx, "trials", [_trial_record(model, trial) for trial in trials])
+        lake.records.append(tx, "trials", [_trial_record(task.training, model, trial) for trial in trials])
         if model.deployed:
             registry.record_deployment(lake, tx, model, model.reason, before)
         _define(lake, tx, task, model)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InvalidData, ModelError
-from workbench.progress import Advance, step, stop_requested
+from workbench.progress import Advance, step
 from workbench.train import algorithms
 from workbench.train.boosting import EARLY_STOPPING, Examples
 from workbench.train.evaluate import MEASURES, value_of
@@ -186,7 +186,7 @@ class _Search:
             if first.items().__repr__() not in tried:
                 study.enqueue_trial(first)
         shown = 0
-        while len(self.trials) < self._limits.most and not self._over() and not stop_requested():
+        while len(self.trials) < self._limits.most and not self._over():
             asked = study.ask()
             model, params = self._space.suggest(asked)
             trial = self._try(model, params)

@@ -168,3 +168,20 @@ def test_a_bar_has_a_width_only_with_a_total() -> None:
     assert "width:25.0%" in html.bar(Tick("a <b>", 25, 100, 3.0))
     assert "a &lt;b&gt; · 25 % (25 of 100) · 3.0 s" in html.bar(Tick("a <b>", 25, 100, 3.0))
     assert '<i style="width' not in html.bar(Tick("a", 0, None, 3.0))
+
+
+def test_a_search_shows_its_best_settings_and_the_line_to_them() -> None:
+    from workbench.train.trials import Trial
+
+    def trial(number: int, value: float | None, name: str = "knn") -> Trial:
+        status = "failed" if value is None else "ok"
+        return Trial(number, name, {"p": 0.12345}, "rmse", value, 0.1, 5, 99, 0.2, status)  # type: ignore[arg-type]
+
+    trials = (trial(1, 3.0), trial(2, None, "lost"), trial(3, 4.0), trial(4, 2.5, "<best>"))
+    drawn = html.bar(Tick("Searching m", 4, 9, 3.0, "rmse 2.5 by <best>, trial 4", trials))
+    assert "rmse 2.5 by &lt;best&gt;, trial 4" in drawn
+    assert drawn.index("&lt;best&gt;</td>") < drawn.index("<td>knn</td>")
+    assert "lost" not in drawn
+    assert "p 0.123" in drawn
+    assert "Best rmse over 3 trials: from 3 to 2.5" in drawn
+    assert html.bar(Tick("Searching m", 4, 9, 3.0, "", (trial(1, 3.0),))).count("<svg") == 0

@@ -119,11 +119,11 @@ def test_what_an_interrupted_search_tried_counts() -> None:
     assert len({trial.params["alpha"] for trial in found.trials}) == 9
 
 
-def test_it_ends_when_asked_with_the_best_so_far() -> None:
-    with watch(lambda event: None, lambda: True):
-        kept = [Trial(1, "ridge", {"alpha": 2.0}, "r2", 0.5, 0.1, 5, 300, 0.1)]
-        found = search(problem(), Space.of("ridge", {}, "regression", stops=False), Limits(9), known=kept)
+def test_as_many_trials_as_are_known_give_the_best_of_them_at_once() -> None:
+    kept = [Trial(n, "ridge", {"alpha": float(n)}, "r2", n % 3 / 3, 0.1, 5, 300, 0.1) for n in (1, 2, 3)]
+    found = search(problem(), Space.of("ridge", {}, "regression", stops=False), Limits(3), known=kept)
     assert found.choice.params == {"alpha": 2.0}
+    assert list(found.trials) == kept
 
 
 def test_a_budget_ends_it() -> None:

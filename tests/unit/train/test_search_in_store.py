@@ -1,0 +1,131 @@
+"""A search as part of a training: trials as rows and runs, resuming, budgets, weights."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from workbench.errors import InvalidData
+from workbench.lake import Lake
+from workbench.progress import Event, watch
+from workbench.ranges import Range
+from workbench.train import registry, tracking
+from workbench.train.definition import Training
+from workbench.train.training import train
+
+QUERY = "select id, speed, distance, carrier, weekend, late from flights"
+
+
+@pytest.fixture(scope="module")
+def lake(make_lake: Callable[..., Lake]) -> Lake:
+    return make_lake(600)
+
+
+def define(name: str, **words: Any) -> Training:
+    return Training.define(name, words.pop("query", QUERY), **{"label": "late", "key": "id", **words})
+
+
+def trials(lake: Lake, name: str) -> list[dict[str, Any]]:
+    return lake.records.rows("trials", "name = $name", {"name": name})
+
+
+def test_trials_are_rows_and_runs_below_that_of_the_model(lake: Lake) -> None:
+    model = train(lake, define("found", model="auto", tune=4, metric="auc"))
+    rows = trials(lake, "found")
+    assert [row["trial"] for row in rows] == [1, 2, 3, 4]
+    assert {row["version"] for row in rows} == {1}
+    assert {row["snapshot_id"] for row in rows} == {lake.head()}
+    best = max(rows, key=lambda row: row["value"] if row["status"] == "ok" else 0)
+    assert (model.algorithm, dict(model.params)) == (best["algorithm"], best["params"])
+    assert f"{best['algorithm']} was the best of 4 settings: auc" in model.reason
+    with tracking._quiet():
+        client = tracking._client(lake.folder)
+        run = client.get_run(model.mlflow_run_id)
+        children = client.search_runs(
+            [run.info.experiment_id], f"tags.mlflow.parentRunId = '{model.mlflow_run_id}'"
+        )
+    assert len(children) == 4
+    logged = {run.data.params["algorithm"]: run.data.metrics for run in children}
+    assert logged["logistic"]["auc"] == pytest.approx(rows[1]["value"])
+
+
+def test_the_held_out_rows_take_no_part(make_lake: Callable[..., Lake]) -> None:
+    """Change the held-out labels beyond recognition: every trial stays what it was."""
+    own = make_lake(600)
+    words = {"model": "logistic", "tune": 5, "split": "column(side)"}
+    query = "select *, case when id % 5 = 0 then 'test' else 'train' end as side from flights"
+    train(own, define("blind", query=query, **words))
+    changed = query.replace(
+        "from flights", "from (select * replace (late != (id % 5 = 0) as late) from flights)"
+    )
+    train(own, define("blind", query=changed, **words))
+    found = [(row["version"], row["params"], row["value"]) for row in trials(own, "blind")]
+    assert [row[1:] for row in found if row[0] == 1] == [row[1:] for row in found if row[0] == 2]
+
+
+def test_the_same_search_again_gives_the_same_model(lake: Lake) -> None:
+    words = {"model": "xgboost", "params": {"max_depth": Range(2, 5), "n_estimators": 20}, "tune": 4}
+    one, other = (train(lake, define(name, **words)) for name in ("twin", "other"))
+    assert one.params == other.params
+    assert one.metrics == other.metrics
+    assert train(lake, define("twin", **words)).version == 1
+
+
+def test_an_interrupted_search_goes_on_or_is_content(lake: Lake) -> None:
+    done = 0
+
+    def stop(event: Event) -> None:
+        nonlocal done
+        done += bool(event.note)
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), watch(stop):
+        train(lake, define("halted", model="ridge", label="speed", tune=6))
+    kept = trials(lake, "halted")
+    assert [row["version"] for row in kept] == [None] * 3
+    assert lake.records.definition("halted") is None
+    content = train(lake, define("halted", model="ridge", label="speed", tune=3))
+    assert content.version == 1
+    assert [row["params"] for row in trials(lake, "halted")[3:]] == [row["params"] for row in kept]
+    again = train(lake, define("halted", model="ridge", label="speed", tune=6))
+    assert len([row for row in trials(lake, "halted") if row["version"] == again.version]) == 6
+
+
+def test_a_budget_is_kept_and_one_too_small_says_so(lake: Lake) -> None:
+    started = time.perf_counter()
+    model = train(lake, define("quick", model="logistic", budget="8 s"))
+    assert time.perf_counter() - started < 16  # other work may share the machine
+    assert len(trials(lake, "quick")) > 1
+    assert model.version == 1
+    with pytest.raises(InvalidData, match="does not suffice for one trial"):
+        train(lake, define("hasty", model="logistic", budget="0.1 s"))
+    assert trials(lake, "hasty") == []
+
+
+def test_a_weight_is_no_feature_and_counts(lake: Lake) -> None:
+    query = QUERY.replace("late from", "late, 1 + id % 3 as w from")
+    plain = train(lake, define("plain", query=query, model="logistic", exclude=["w"]))
+    weighted = train(lake, define("weighted", query=query, model="logistic", weight="W"))
+    assert weighted.features.inputs == plain.features.inputs
+    assert weighted.metrics != plain.metrics
+
+
+def test_balanced_classes_move_the_threshold(lake: Lake) -> None:
+    rare = QUERY.replace("late from", "delay > 100 as late from")
+    plain = train(lake, define("rare", query=rare, model="xgboost", params={"n_estimators": 20}))
+    params = {"n_estimators": 20, "class_weight": "balanced"}
+    balanced = train(lake, define("even", query=rare, model="xgboost", params=params))
+    assert balanced.metrics["recall"]["value"] >= plain.metrics["recall"]["value"]
+    assert registry.load(lake, balanced).estimator.get_params().get("class_weight") is None
+
+
+def test_early_stopping_by_hand_is_recorded_so_that_it_comes_again(lake: Lake) -> None:
+    params = {"n_estimators": 400, "learning_rate": 0.5, "early_stopping_rounds": 5}
+    model = train(lake, define("stopped", model="xgboost", params=params))
+    assert model.params["n_estimators"] < 400
+    again = train(lake, define("again", model="xgboost", params=dict(model.params)))
+    assert again.metrics == model.metrics
