@@ -9,6 +9,7 @@ penalties depend on it, scaling. The pipeline is part of the model, fitted on tr
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ _FAILURES = (ValueError, TypeError, ArithmeticError, LookupError, RuntimeError, 
 
 _REGRESSION = "regression"
 _CLASSES = "classes"
+_DEEP = "workbench.train.tab_transformer"
 
 ALGORITHMS: dict[str, dict[str, str]] = {
     "xgboost": {_REGRESSION: "xgboost.XGBRegressor", _CLASSES: "xgboost.XGBClassifier"},
@@ -65,6 +67,10 @@ ALGORITHMS: dict[str, dict[str, str]] = {
         _REGRESSION: "sklearn.neighbors.KNeighborsRegressor",
         _CLASSES: "sklearn.neighbors.KNeighborsClassifier",
     },
+    "tab_transformer": {
+        _REGRESSION: f"{_DEEP}.TabTransformerRegressor",
+        _CLASSES: f"{_DEEP}.TabTransformerClassifier",
+    },
     "naive_bayes": {_CLASSES: "sklearn.naive_bayes.GaussianNB"},
     "baseline": {_REGRESSION: "sklearn.dummy.DummyRegressor", _CLASSES: "sklearn.dummy.DummyClassifier"},
 }
@@ -90,12 +96,13 @@ _OURS = {
     "feature_types": "Types are taken from the columns of the query.",
     "missing": "NULL is missing; map other values to NULL in the query.",
     "callbacks": "",
+    "category_sizes": "Categories are taken from the columns of the query.",
 }
 
-_WEIGHTED = ("XGBClassifier", "XGBRFClassifier")
+_WEIGHTED = ("XGBClassifier", "XGBRFClassifier", "TabTransformerClassifier")
 """Estimators without class weights of their own: their rows are weighted."""
 
-_NATIVE = ("xgboost.", "lightgbm.", "sklearn.ensemble._hist_gradient_boosting.", "sklearn.dummy.")
+_NATIVE = ("xgboost.", "lightgbm.", "sklearn.ensemble._hist_gradient_boosting.", "sklearn.dummy.", _DEEP)
 _SCALED = ("sklearn.linear_model.", "sklearn.svm.", "sklearn.neighbors.", "sklearn.neural_network.")
 _MOST_ONE_HOT = 100
 _FEW_CELLS = 200_000
@@ -136,7 +143,11 @@ def check(model: str, params: Mapping[str, Any]) -> None:
         If there is no such algorithm, or it has no such parameter.
     InvalidData
         If a parameter is the store's own, or the estimator does not take its value.
+    Unsupported
+        If a library of an extra is not installed.
     """
+    if uses_unlabelled(model):
+        _check_torch(model)
     for name, value in params.items():
         if name in _OURS:
             raise InvalidData(f"PARAMS cannot set {name!r}.", hint=_OURS[name])
@@ -150,7 +161,22 @@ def check(model: str, params: Mapping[str, Any]) -> None:
     for cls in classes:
         taken = {name: value for name, value in params.items() if name in _settable(cls)}
         for ends in ("low", "high"):
-            check_values(cls, {name: getattr(value, ends, value) for name, value in taken.items()})
+            values = {name: getattr(value, ends, value) for name, value in taken.items()}
+            check_values(cls, values)
+            if uses_unlabelled(model):
+                _check_deep(_construct(cls, {name: values[name] for name in values.keys() - {CLASS_WEIGHT}}))
+
+
+def _check_torch(model: str) -> None:
+    if importlib.util.find_spec("torch") is None:
+        raise Unsupported(f"MODEL {model} needs the library torch.", hint="pip install 'mlstore[torch]'")
+
+
+def _check_deep(estimator: Any) -> None:
+    try:
+        estimator.check_params()
+    except ValueError as error:
+        raise InvalidData(f"{error}.", hint="Correct it in PARAMS.") from error
 
 
 def wants(model: str) -> str | None:
@@ -204,6 +230,9 @@ def build(
     )
     if task != "regression" and not hasattr(estimator, "predict_proba"):
         estimator = _calibrated(estimator)
+    if learns_unlabelled(estimator):
+        _check_torch(choice.name)
+        return estimator.set_params(category_sizes=tuple(len(leaf.categories) for leaf in spec.leaves))
     if cls.__module__.startswith(_NATIVE) or path.startswith("xgboost."):
         return estimator
     if prepare == "none":
@@ -239,6 +268,16 @@ def class_path(name: str, task: Task) -> str:
     return ALGORITHMS[name][kind]
 
 
+def uses_unlabelled(model: str) -> bool:
+    """Whether an algorithm learns from rows without a label as well."""
+    return any(path.startswith(_DEEP) for path in ALGORITHMS.get(model, {"": model}).values())
+
+
+def learns_unlabelled(estimator: Any) -> bool:
+    """Whether an estimator learns from rows without a label as well."""
+    return type(estimator).__module__ == _DEEP
+
+
 def fit(
     estimator: Any,
     rows: Examples,
@@ -249,7 +288,8 @@ def fit(
 ) -> int:
     """Fit an estimator in place; return the number of trees that XGBoost grew, else 0.
 
-    `validation`, `deadline` and `advance` concern XGBoost only: see `boosting.fit_boosted`.
+    `validation` and `deadline` concern XGBoost only: see `boosting.fit_boosted`. `advance` is told
+    of its trees, and of the epochs of a network.
 
     Raises
     ------
@@ -262,7 +302,8 @@ def fit(
     try:
         if is_boosted(estimator):
             return fit_boosted(estimator, rows, validation=validation, deadline=deadline, advance=advance)
-        estimator.fit(rows.matrix, rows.label, **_weighted(estimator, rows))
+        more = {"unlabelled": rows.unlabelled, "callback": advance} if learns_unlabelled(estimator) else {}
+        estimator.fit(rows.matrix, rows.label, **_weighted(estimator, rows), **more)
     except _FAILURES as error:
         raise ModelError(
             f"{name} could not be trained: {error}", hint="Check its PARAMS and the features."

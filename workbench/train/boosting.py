@@ -20,19 +20,23 @@ VALIDATION_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examples:
-    """Rows to learn from: the matrix (n × features), the label as numbers (n), and weights (n) or None."""
+    """Rows to learn from: the matrix (n × features), the label as numbers (n), and weights (n) or None.
+
+    `unlabelled` (any number of rows × features) has rows without a label for those who want them.
+    """
 
     matrix: Matrix
     label: npt.NDArray[Any]
     weights: npt.NDArray[np.float64] | None = None
+    unlabelled: Matrix | None = None
 
     def __len__(self) -> int:
         return len(self.label)
 
     def take(self, rows: npt.NDArray[Any] | slice) -> Examples:
-        """Return some of the rows."""
+        """Return some of the rows, and all without a label."""
         weights = None if self.weights is None else self.weights[rows]
-        return Examples(self.matrix[rows], self.label[rows], weights)
+        return Examples(self.matrix[rows], self.label[rows], weights, self.unlabelled)
 
 
 def is_boosted(estimator: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from workbench.errors import InvalidData
 from workbench.progress import step
 from workbench.train import algorithms, contest, environment, gate
 from workbench.train.boosting import EARLY_STOPPING, Examples, validation_rows
+from workbench.train.comparison import Contender, against_xgboost
 from workbench.train.dataset import FeatureSpec, describe
 from workbench.train.encoding import encode
 from workbench.train.evaluate import Score, check_metric, constant_answers, evaluate, measures
@@ -88,14 +90,19 @@ def fit(
     _check_classes(label, rows)
     learned, tested = _sides(rows)
     truth = label.numbers[rows.held_out]
-    spec = describe(learned, source.features)
+    spec = describe(_seen(learned, rows), source.features)
     examples = Examples(
-        encode(learned, spec), label.numbers[~rows.held_out], _weights(training, source, rows, label)
+        encode(learned, spec),
+        label.numbers[~rows.held_out],
+        _weights(training, source, rows, label),
+        None if rows.unlabelled is None else encode(rows.unlabelled, spec),
     )
     trials: tuple[Trial, ...] = ()
     if choice is None:
         choice, trials = _choose(training, tuning, label, spec, examples, rows)
+    clock = time.perf_counter()
     fitted, choice = _learn(training, choice, label, spec, examples, rows, source, tuning)
+    seconds = time.perf_counter() - clock
     with step("Evaluating"):
         matrix = encode(tested, spec)
         answers = fitted.answers(matrix, truth)
@@ -109,6 +116,10 @@ def fit(
         report = make_report(
             fitted, tested, matrix, answers, metric=first, seed=training.seed, trained=learned.num_rows
         )
+    beside = ""
+    if algorithms.learns_unlabelled(fitted.estimator):
+        contender = Contender(choice.name, answers, first, metrics[first], seconds)
+        beside = against_xgboost(contender, fitted, examples, matrix, seed=training.seed)
     return Fit(
         fitted,
         choice,
@@ -116,7 +127,7 @@ def fit(
         decision,
         learned.num_rows,
         tested.num_rows,
-        tuple(note for note in (choice.reason, label.note, *source.notes, *report.notes) if note),
+        tuple(note for note in (beside, choice.reason, label.note, *source.notes, *report.notes) if note),
         environment.describe(fitted.estimator),
         report,
         trials,
@@ -127,6 +138,16 @@ def _sides(rows: Rows) -> tuple[pa.Table, pa.Table]:
     import pyarrow as pa
 
     return rows.table.filter(pa.array(~rows.held_out)), rows.table.filter(pa.array(rows.held_out))
+
+
+def _seen(learned: pa.Table, rows: Rows) -> pa.Table:
+    """Return the rows whose categories are known: those with a label, and others that are learned from."""
+    import pyarrow as pa
+
+    if rows.unlabelled is None:
+        return learned
+    names = rows.unlabelled.column_names
+    return pa.concat_tables([learned.select(names), rows.unlabelled])
 
 
 def _wanted(training: Training) -> str | None:

@@ -69,13 +69,15 @@ class Rows:
     """The labelled rows in memory, in an order that depends on nothing but the rows.
 
     `held_out` (n) says which are kept from the training; `kept_back` (n) which of them the champion
-    was kept from, None where that is the same.
+    was kept from, None where that is the same. `unlabelled` has the rows without a label that would
+    not be held out, if they were asked for.
     """
 
     table: pa.Table
     held_out: npt.NDArray[np.bool_]
     split: Split
     kept_back: npt.NDArray[np.bool_] | None = None
+    unlabelled: pa.Table | None = None
 
     @property
     def folds(self) -> npt.NDArray[np.int64]:
@@ -157,8 +159,8 @@ def _run(lake: Lake, cursor: Cursor, query: str) -> list[tuple[str, str]]:
     return [row[:2] for row in lake.run(cursor, f"DESCRIBE FROM temp.{STAGED}").fetchall()]
 
 
-def read(lake: Lake, cursor: Cursor, source: Source, split: Split) -> Rows:
-    """Read the staged rows that have a label.
+def read(lake: Lake, cursor: Cursor, source: Source, split: Split, *, unlabelled: bool = False) -> Rows:
+    """Read the staged rows that have a label, and those without one if they are asked for.
 
     Raises
     ------
@@ -186,7 +188,17 @@ def read(lake: Lake, cursor: Cursor, source: Source, split: Split) -> Rows:
     )
     held_out = table[_HELD_OUT].to_numpy()
     _check_sides(held_out, split)
-    return Rows(table, held_out, split)
+    if not unlabelled or not source.unlabelled:
+        return Rows(table, held_out, split)
+    # Of these too no row of the held-out side is seen, for it may get its label later.
+    others = fetch(
+        lake.run(
+            cursor,
+            f"SELECT {quote_all(source.features)} FROM {relation} AS {ROW} WHERE {quote(source.label)} "
+            f"IS NULL AND NOT ({split.expression(source.types)}) ORDER BY hash({ROW})",
+        )
+    )
+    return Rows(table, held_out, split, others)
 
 
 def _versions(lake: Lake, cursor: Cursor, inputs: Sequence[str]) -> dict[str, int | None]:

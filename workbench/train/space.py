@@ -42,6 +42,12 @@ SPACES: dict[str, dict[str, Dimension]] = {
     "logistic": {"C": Range(0.0001, 1000.0, log=True)},
     "svm_linear": {"C": Range(0.001, 100.0, log=True)},
     "sgd": {"alpha": Range(1e-6, 0.1, log=True), "penalty": ("l2", "l1", "elasticnet")},
+    "tab_transformer": {
+        "learning_rate": Range(0.0003, 0.005, log=True),
+        "dropout": Range(0.0, 0.4),
+        "layers": Range(1, 4),
+        "width": (16, 32, 64),
+    },
 }
 """What is searched where a statement names no ranges."""
 
@@ -70,6 +76,7 @@ _DEFAULTS: dict[str, list[dict[str, Any]]] = {
     "logistic": [{"C": 1.0}],
     "svm_linear": [{"C": 1.0}],
     "sgd": [{"alpha": 0.0001, "penalty": "l2"}],
+    "tab_transformer": [{"learning_rate": 0.001, "dropout": 0.1, "layers": 3, "width": 32}],
 }  # fmt: skip
 """The settings tried first: those of the libraries, and others that often do well."""
 

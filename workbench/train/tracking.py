@@ -344,6 +344,7 @@ def _save(path: Path, entry: Entry) -> None:
     # MLflow refuses whole numbers where a signature says double, and a missing whole number is one.
     signature = ModelSignature(Schema([ColSpec(AnyType(), name) for name in entry.inputs]), Schema([output]))
     package = type(entry.estimator).__module__.partition(".")[0]
+    libraries = "torch" if _is_own(entry.estimator) else package
     shared = {"signature": signature, "metadata": dict(entry.about)}
     if package == "xgboost":
         requirements = _requirements("xgboost", "scikit-learn", "pandas", "duckdb")
@@ -357,7 +358,7 @@ def _save(path: Path, entry: Entry) -> None:
             entry.estimator,
             str(path),
             serialization_format="cloudpickle",
-            pip_requirements=_requirements("scikit-learn", "cloudpickle", "pandas", "duckdb", package),
+            pip_requirements=_requirements("scikit-learn", "cloudpickle", "pandas", "duckdb", libraries),
             **shared,
         )
     _add_raw(path, entry)
@@ -374,16 +375,28 @@ def _add_raw(path: Path, entry: Entry) -> None:
     (path / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
     model = Model.load(str(path))
     model.flavors["python_function"] |= {"loader_module": _PORTABLE, "code": code.name, "data": "."}
+    if _is_own(entry.estimator):
+        # Folders without __init__.py give way to the installed package where there is one.
+        own = code / "workbench" / "train"
+        own.mkdir(parents=True)
+        for source in Path(__file__).parent.glob("tab_*.py"):
+            shutil.copyfile(source, own / source.name)
+        model.flavors["sklearn"]["code"] = code.name
     model.save(str(path / "MLmodel"))
 
 
+def _is_own(estimator: Any) -> bool:
+    """Whether the class of an estimator is one of this package."""
+    return type(estimator).__module__.startswith("workbench.")
+
+
 def _requirements(*packages: str) -> list[str]:
-    """Pin packages at the versions installed here; `xgboost-cpu` counts as xgboost."""
+    """Pin packages at the versions installed here; `xgboost-cpu` counts as xgboost, 2.0+cpu as 2.0."""
     pinned = {}
     for package in packages:
         for name in (package, f"{package}-cpu"):
             try:
-                pinned[package] = f"{package}=={metadata.version(name)}"
+                pinned[package] = f"{package}=={metadata.version(name).partition('+')[0]}"
             except metadata.PackageNotFoundError:
                 continue
             break

@@ -12,7 +12,7 @@ from workbench.derivation import Full, Mode, Noop, Plan, Run
 from workbench.errors import Conflict, InvalidData, WorkbenchError
 from workbench.lake.inputs import moved
 from workbench.progress import step
-from workbench.train import contest, gate, reading, registry, tracking
+from workbench.train import algorithms, contest, gate, reading, registry, tracking
 from workbench.train.definition import KIND, Training
 from workbench.train.fitting import Fit, Tuning, fit
 from workbench.train.matrix import matrix_query
@@ -118,7 +118,8 @@ def _attempt(lake: Lake, task: _Task) -> tuple[Model, Run]:
         task = replace(task, expanded=source.expanded)
         watermarks = lake.records.watermarks(training.name, cursor=cursor)
         same = None if task.force else _unchanged(known, training, source)
-        rows = reading.read(lake, cursor, source, split) if same is None else None
+        unlabelled = algorithms.uses_unlabelled(training.model)
+        rows = reading.read(lake, cursor, source, split, unlabelled=unlabelled) if same is None else None
         champion = next((model for model in known if model.deployed), None)
         if rows is not None and gate.parse(training.deploy).asks_champion:
             rows = contest.keep_back(lake, cursor, source, rows, champion)
@@ -243,8 +244,13 @@ def _relation(source: Source) -> str:
 
 def _draft(task: _Task, source: Source, rows: Rows, found: Fit, logged: Logged) -> Model:
     """Make the model; its version is settled by the commit."""
-    left_out = f"{source.unlabelled:,} rows without a label were left out" if source.unlabelled else ""
-    reasons = (found.decision.reason, *found.notes, left_out)
+    used = 0 if rows.unlabelled is None else rows.unlabelled.num_rows
+    left_out = source.unlabelled - used
+    without = (
+        f"{used:,} rows without a label were learned from as well" if used else "",
+        f"{left_out:,} rows without a label were left out" if left_out else "",
+    )
+    reasons = (found.decision.reason, *found.notes, *without)
     return Model(
         name=task.training.name,
         version=0,
