@@ -86,6 +86,7 @@ SPEC: dict[str, dict[str, str]] = {
         "seconds": "DOUBLE",
         "status": "VARCHAR",
         "error": "VARCHAR",
+        "clauses": "VARCHAR",
         "problem": "VARCHAR",
         "digest": "VARCHAR",
     },

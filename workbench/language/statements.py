@@ -120,8 +120,8 @@ class Train(Statement):
     verb: ClassVar[str] = "train"
     example: ClassVar[str] = (
         "train late LABEL late KEY (id)\n"
-        "    MODEL xgboost PARAMS {max_depth: 3..9, eta: 0.01..0.3 log} TUNE 30 TRIALS BUDGET '5 min'\n"
-        "    SPLIT BY time(day) HOLDOUT 20% METRIC auc DEPLOY WHEN auc >= champion AS\n"
+        "    MODEL xgboost PARAMS {max_depth: 3..9, learning_rate: 0.01..0.3 log} TUNE 30 TRIALS\n"
+        "    BUDGET '5 min' SPLIT BY time(day) HOLDOUT 20% METRIC auc DEPLOY WHEN auc >= champion AS\n"
         "select id, day, distance, origin, arr_delay > 15 as late from flights"
     )
 
@@ -146,7 +146,7 @@ class Train(Statement):
     )
     tune: int | None = clause("TUNE", "trials", "How many settings to try.", default=None)
     budget: str | None = clause(
-        "BUDGET", "text", "How long to search at most.", default=None, shown="'5 min'"
+        "BUDGET", "text", "How long the training may take in all.", default=None, shown="'5 min'"
     )
     weight: str | None = clause(
         "WEIGHT", "column", "The column that says how much each row counts.", default=None

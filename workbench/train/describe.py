@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from workbench.lake import Result
 from workbench.lake.description import Description
 from workbench.train import registry
+from workbench.train.evaluate import MEASURES
 from workbench.train.findings import found_charts, found_tables
 from workbench.train.split import Split
+from workbench.train.trials import Trial, ranked
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,9 +56,27 @@ def describe_model(lake: Lake, ref: str) -> Description:
         "Metrics on the held-out rows": Result(pa.Table.from_pylist(metrics)),
         **found_tables(lake, model),
         "Features": Result(_features(model)),
+        **_trials(lake, model),
         "Versions": _versions(lake, model.name),
     }
     return Description(model.ref, "model", facts, tables, found_charts(lake, model))
+
+
+def _trials(lake: Lake, model: Model) -> dict[str, Result]:
+    """Return the settings that a search tried, the best first; nothing where none was made."""
+    import pyarrow as pa
+
+    found = lake.records.rows(
+        "trials", "name = $name AND version = $version", {"name": model.name, "version": model.version}
+    )
+    if not found:
+        return {}
+    trials = [Trial.from_record(row) for row in found]
+    best = ranked(trials, more_is_better=MEASURES[trials[0].metric].more_is_better)
+    shown = [*best, *(trial for trial in trials if trial not in best)]
+    columns = ("trial", "value", "spread", "folds", "seconds", "status", "clauses")
+    rows = [{name: getattr(trial, name) for name in columns} for trial in shown]
+    return {"Trials": Result(pa.Table.from_pylist(rows))}
 
 
 def _environment(model: Model) -> str:

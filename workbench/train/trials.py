@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from workbench.names import literal
+
 Status = Literal["ok", "cut short", "failed"]
 
 
@@ -41,14 +43,36 @@ class Trial:
     status: Status = "ok"
     error: str = ""
 
+    @property
+    def clauses(self) -> str:
+        """The clauses that make a training of this setting.
+
+        Examples
+        --------
+        >>> Trial(1, "knn", {"p": 2, "weights": "distance"}, "auc", 0.8, 0.1, 5, 100, 0.2).clauses
+        "MODEL knn PARAMS {p: 2, weights: 'distance'}"
+        """
+        params = ", ".join(f"{name}: {_written(value)}" for name, value in self.params.items())
+        model = self.algorithm if self.algorithm.isidentifier() else f"'{self.algorithm}'"
+        return f"MODEL {model} PARAMS {{{params}}}" if params else f"MODEL {model}"
+
     def to_record(self) -> dict[str, Any]:
         """Return it as a row of `mlstore.trials`, without the model."""
-        return asdict(self)
+        return {**asdict(self), "clauses": self.clauses}
 
     @classmethod
     def from_record(cls, row: Mapping[str, Any]) -> Trial:
         """Read a row of `mlstore.trials`."""
         return cls(**{name: row[name] for name in cls.__dataclass_fields__})
+
+
+def _written(value: Any) -> str:
+    """Write a value as PARAMS takes it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_written(each) for each in value)}]"
+    return literal(value) if isinstance(value, str) else repr(value)
 
 
 def ranked(trials: Sequence[Trial], *, more_is_better: bool) -> list[Trial]:

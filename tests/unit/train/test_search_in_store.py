@@ -10,10 +10,12 @@ import pytest
 
 from workbench.errors import InvalidData
 from workbench.lake import Lake
+from workbench.language import parse
 from workbench.progress import Event, watch
 from workbench.ranges import Range
 from workbench.train import registry, tracking
 from workbench.train.definition import Training
+from workbench.train.describe import describe_model
 from workbench.train.reproduce import reproduce
 from workbench.train.training import train
 
@@ -42,6 +44,14 @@ def test_trials_are_rows_and_runs_below_that_of_the_model(lake: Lake) -> None:
     best = max(rows, key=lambda row: row["value"] if row["status"] == "ok" else 0)
     assert (model.algorithm, dict(model.params)) == (best["algorithm"], best["params"])
     assert f"{best['algorithm']} was the best of 4 settings: auc" in model.reason
+    shown = describe_model(lake, "found").tables["Trials"].rows()
+    assert shown[0]["value"] == best["value"]
+    assert {row["clauses"] for row in shown} == {row["clauses"] for row in rows}
+    pasted = parse(f"train pasted LABEL late KEY (id) METRIC auc {shown[0]['clauses']} AS {QUERY}")
+    words = {name: getattr(pasted, name) for name in ("model", "params", "metric")}
+    # Named, a linear model gets its features scaled in SQL and not by scikit-learn.
+    again = train(lake, define("pasted", **words)).metrics["auc"]["value"]
+    assert again == pytest.approx(model.metrics["auc"]["value"], abs=0.005)
     with tracking._quiet():
         client = tracking._client(lake.folder)
         run = client.get_run(model.mlflow_run_id)
