@@ -33,10 +33,7 @@ PYTHON = {
         'store.train("m", "select 1", label="y", features=("a", "b"), tune=30, budget="5 min", '
         'split="time(day)", holdout=0.25)'
     ),
-    'train m LABEL y WEIGHT "W" AS select 1': (
-        "train",
-        {"name": "m", "label": "y", "weight": "W", "query": "select 1"},
-    ),
+    'train m LABEL y WEIGHT "W" AS select 1': ('store.train("m", "select 1", label="y", weight="W")'),
     "train m LABEL y SPLIT BY hash HOLDOUT 20% DEPLOY always AS select 1": (
         'store.train("m", "select 1", label="y")'
     ),
