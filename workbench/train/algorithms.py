@@ -102,6 +102,8 @@ _OURS = {
 _WEIGHTED = ("XGBClassifier", "XGBRFClassifier", "TabTransformerClassifier")
 """Estimators without class weights of their own: their rows are weighted."""
 
+_ALIASES = {"eta": "learning_rate", "lambda": "reg_lambda", "alpha": "reg_alpha", "min_split_loss": "gamma"}
+
 _NATIVE = ("xgboost.", "lightgbm.", "sklearn.ensemble._hist_gradient_boosting.", "sklearn.dummy.", _DEEP)
 _SCALED = ("sklearn.linear_model.", "sklearn.svm.", "sklearn.neighbors.", "sklearn.neural_network.")
 _MOST_ONE_HOT = 100
@@ -224,7 +226,8 @@ def build(
     """
     path = class_path(choice.name, task)
     cls = _load(path)
-    params = {name: value for name, value in choice.params.items() if name in _parameters(cls)}
+    # Class weights are weights of rows here, for they go by the label's values and not by its codes.
+    params = {name: value for name, value in choice.params.items() if name != CLASS_WEIGHT}
     estimator = _construct(
         cls, {**_DEFAULTS.get(path, {}), **_seeded(cls, seed, rows * len(spec.leaves)), **params}
     )
@@ -250,9 +253,16 @@ def _calibrated(estimator: Any) -> Any:
     return CalibratedClassifierCV(estimator, ensemble=False)
 
 
-def weighs_rows(model: str) -> bool:
-    """Whether class weights are made weights of rows for this algorithm."""
-    return any(path.rpartition(".")[2] in _WEIGHTED for path in _paths(model))
+def canonical(model: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Write parameters by the names that XGBoost's estimators have, where its own other ones are used.
+
+    Examples
+    --------
+    >>> canonical("xgboost", {"eta": 0.1, "max_depth": 3})
+    {'learning_rate': 0.1, 'max_depth': 3}
+    """
+    boosted = model in ("auto", "xgboost") or model.startswith("xgboost.")
+    return {_ALIASES.get(name, name) if boosted else name: value for name, value in params.items()}
 
 
 def class_path(name: str, task: Task) -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from workbench.errors import InvalidData
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,8 +19,6 @@ if TYPE_CHECKING:
     from workbench.train.encoding import Matrix
 
 EARLY_STOPPING = "early_stopping_rounds"
-VALIDATION_SHARE = 0.1
-"""The part of the training rows by which early stopping decides; scikit-learn takes the same."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,26 +82,86 @@ def fit_boosted(
         def after_iteration(self, *_: object) -> bool:
             nonlocal grown
             grown += 1
+            check()
             advance(1)
             return deadline is not None and time.perf_counter() > deadline
 
     patience = estimator.get_params().get(EARLY_STOPPING)
-    callbacks: list[Any] = [Watch()]
+    callbacks: list[Any] = []
     given: dict[str, Any] = {}
     if patience and validation is not None:
         callbacks.append(EarlyStopping(rounds=patience, save_best=True))
         given["eval_set"] = [(validation.matrix, validation.label)]
         if validation.weights is not None:
             given["sample_weight_eval_set"] = [validation.weights]
+    # Last, for XGBoost asks no other once one says stop, and the last tree may be the best.
+    callbacks.append(Watch())
     estimator.set_params(callbacks=callbacks, **{EARLY_STOPPING: None})
     try:
-        estimator.fit(rows.matrix, rows.label, sample_weight=rows.weights, verbose=False, **given)
+        with _interrupts_between_trees() as check:
+            estimator.fit(rows.matrix, rows.label, sample_weight=rows.weights, verbose=False, **given)
     finally:
         estimator.set_params(callbacks=None, **{EARLY_STOPPING: patience})
     return grown
 
 
-def validation_rows(folds: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Choose the rows by which early stopping decides, given the fold of each in thousandths."""
-    chosen: npt.NDArray[np.bool_] = folds >= 1000 * (1 - VALIDATION_SHARE)
-    return chosen
+@contextmanager
+def _interrupts_between_trees() -> Iterator[Callable[[], None]]:
+    """Hold Ctrl-C back until the function given is called, or to the end.
+
+    XGBoost reads its rows by calling Python from C; raised there, the interrupt would be swallowed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    asked = False
+
+    def note(*_: object) -> None:
+        nonlocal asked
+        asked = True
+
+    def check() -> None:
+        if asked:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
+    check()
+
+
+def validation_rows(
+    folds: npt.NDArray[Any], numbers: npt.NDArray[Any], classes: int, *, last: bool = False
+) -> npt.NDArray[np.bool_]:
+    """Choose the rows by which early stopping decides: a tenth, such that the others have all classes.
+
+    Parameters
+    ----------
+    folds : ndarray (n)
+        The place of each row in thousandths; rows that belong together have the same.
+    numbers : ndarray (n)
+        The label.
+    classes : int
+        0 for a regression.
+    last : bool
+        Whether only the last tenth will do, as it must by time.
+
+    Raises
+    ------
+    InvalidData
+        If there is no such tenth.
+    """
+    import numpy as np
+
+    parts = folds * 10 // 1000
+    for part in [9] if last else range(9, -1, -1):
+        chosen: npt.NDArray[np.bool_] = parts == part
+        rest = numbers[~chosen]
+        if chosen.any() and len(rest) and (not classes or len(np.unique(rest)) == classes):
+            return chosen
+    raise InvalidData(
+        "The training rows cannot be divided for early stopping so that each class is learned.",
+        hint=f"Leave {EARLY_STOPPING} out, or leave rare classes out in the query.",
+    )

@@ -110,7 +110,7 @@ class Training:
             _names(exclude),
             prepare,
             model,
-            dict(params or {}),
+            algorithms.canonical(model, params or {}),
             split,
             holdout,
             metric,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from workbench.errors import InvalidData
@@ -58,11 +58,11 @@ class Fit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tuning:
-    """What a search is given: its limits, earlier trials of the same rows, and who keeps new ones."""
+    """What a search is given: its limits, and earlier trials of the same rows; it adds its own to `tried`."""
 
     limits: Limits
     known: Sequence[Trial] = ()
-    keep: Callable[[Sequence[Trial]], None] = lambda trials: None
+    tried: list[Trial] = field(default_factory=list)
 
 
 def fit(
@@ -180,9 +180,8 @@ def _check_classes(label: Label, rows: Rows) -> None:
 def _weights(training: Training, source: Source, rows: Rows, label: Label) -> npt.NDArray[np.float64] | None:
     """Return how much each training row counts, by the column of WEIGHT and by its class."""
     weights = read_weights(source.weight or "", rows.weights) if rows.weights is not None else None
-    if not algorithms.weighs_rows(training.model):
-        return weights
-    by_class = class_weights(training.params.get(CLASS_WEIGHT), label, label.numbers[~rows.held_out])
+    wanted = training.params.get(CLASS_WEIGHT)
+    by_class = class_weights(wanted, label, label.numbers[~rows.held_out])
     return by_class if weights is None else weights if by_class is None else weights * by_class
 
 
@@ -209,7 +208,7 @@ def _choose(
         by_time=rows.split.by == "time",
     )
     space = Space.of(training.model, training.params, label.task, stops=len(examples) > FEW_ROWS)
-    found = search(problem, space, tuning.limits, tuning.known, tuning.keep)
+    found = search(problem, space, tuning.limits, tuning.known, tuning.tried)
     return found.choice, found.trials
 
 
@@ -237,7 +236,8 @@ def _learn(
     validation, deadline = None, None
     if EARLY_STOPPING in choice.params:
         deadline = tuning.limits.last_tree if tuning else None
-        chosen = validation_rows(rows.folds)
+        by_time = rows.split.by == "time"
+        chosen = validation_rows(rows.folds, examples.label, len(label.classes), last=by_time)
         validation, examples = examples.take(chosen), examples.take(~chosen)
     with step(f"Fitting {choice.name}", algorithms.rounds(estimator)) as advance:
         grown = algorithms.fit(estimator, examples, validation=validation, deadline=deadline, advance=advance)

@@ -196,7 +196,8 @@ def planned_query(
     needs = algorithms.needs(training.model, task)
     if needs != "nothing" and any(not (c.is_number or c.is_text or c.is_time) for c in columns):
         return None
-    target = quote(label) if types[label] != "VARCHAR" and task != "multiclass" else None
+    text = types[label] == "VARCHAR" or types[label].startswith("ENUM")
+    target = quote(label) if not text and task != "multiclass" else None
     weight = [training.weight] if training.weight else []
     wanted = (*training.key, *split.columns, *weight, label)
     kept = list(dict.fromkeys(find_column(name, types, "column") for name in wanted))

@@ -12,7 +12,7 @@ from workbench.lake import Result
 from workbench.lake.snapshots import is_there
 from workbench.progress import step
 from workbench.train import reading, registry
-from workbench.train.algorithms import Choice
+from workbench.train.algorithms import Choice, uses_unlabelled
 from workbench.train.definition import KIND, Training
 from workbench.train.encoding import encode
 from workbench.train.fitting import Fit, fit
@@ -131,7 +131,8 @@ def _again(lake: Lake, model: Model) -> tuple[Source, Rows, Fit]:
     split = Split.from_record(model.split)
     with lake.at(model.snapshot) as cursor:
         source = reading.stage(lake, cursor, training, split, inputs=model.inputs)
-        rows = reading.read(lake, cursor, source, split)
+        unlabelled = uses_unlabelled(training.model)
+        rows = reading.read(lake, cursor, source, split, unlabelled=unlabelled)
     choice = Choice(model.algorithm, model.params)
     return (
         source,

@@ -189,7 +189,8 @@ class Split:
         """
         if self.by == "time":
             order = f"ORDER BY {quote(self.columns[0])}, hash({relation})"
-            return f"ntile(1000) OVER (PARTITION BY {self.expression(types)} {order}) - 1"
+            side = f"PARTITION BY {self.expression(types)}"
+            return f"(row_number() OVER ({side} {order}) - 1) * 1000 // count(*) OVER ({side})"
         if self.by == "column":
             return f"(hash({relation}) % 1000)::BIGINT"
         written = {name: quote(name) for name in self.columns}

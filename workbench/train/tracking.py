@@ -41,6 +41,7 @@ _BOOSTED_FILE = "model.ubj"
 _PICKLED_FILE = "model.pkl"
 _PORTABLE = "mlstore_model"
 _ABOUT = "mlstore.json"
+_PARENT = "mlflow.parentRunId"
 _LONGEST_PARAMETER = 6000
 _LONGEST_TAG = 5000
 
@@ -109,7 +110,7 @@ def log(folder: Path, entry: Entry) -> Logged:
             client.set_terminated(run.info.run_id, "FINISHED")
         except BaseException:
             client.set_terminated(run.info.run_id, "FAILED")
-            client.delete_run(run.info.run_id)
+            _forget(client, run.info.experiment_id, run.info.run_id)
             raise
     return Logged(run.info.run_id, uri, model_id, entry.name, version)
 
@@ -119,8 +120,22 @@ def discard(folder: Path, logged: Logged) -> None:
     with _quiet():
         client = _client(folder)
         client.delete_model_version(logged.name, logged.version)
-        client.delete_logged_model(logged.model_id)
-        client.delete_run(logged.run_id)
+        _forget(client, client.get_run(logged.run_id).info.experiment_id, logged.run_id)
+
+
+def _forget(client: MlflowClient, experiment: str, run_id: str) -> None:
+    """Delete a run, the models logged by it, and its trials."""
+    for model in client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
+        client.delete_logged_model(model.model_id)
+    token = None
+    while True:
+        children = client.search_runs([experiment], f"tags.{_PARENT} = '{run_id}'", page_token=token)
+        for child in children:
+            client.delete_run(child.info.run_id)
+        token = children.token
+        if not token:
+            break
+    client.delete_run(run_id)
 
 
 def set_decision(folder: Path, name: str, run_id: str, version: int, reason: str) -> None:
@@ -289,10 +304,9 @@ def _log_run(client: MlflowClient, run_id: str, entry: Entry) -> None:
 def _log_trials(client: MlflowClient, run: Any, entry: Entry) -> None:
     """Make each trial a child of the run."""
     from mlflow.entities import Metric, Param
-    from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
     for trial in entry.trials:
-        tags = {MLFLOW_PARENT_RUN_ID: run.run_id, "mlstore.status": trial.status}
+        tags = {_PARENT: run.run_id, "mlstore.status": trial.status}
         child = client.create_run(run.experiment_id, tags=tags, run_name=f"{entry.name} trial {trial.trial}")
         params = {"algorithm": trial.algorithm, **trial.params}
         now = child.info.start_time

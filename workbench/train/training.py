@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -110,14 +110,16 @@ def _train(lake: Lake, training: Training, *, force: bool, reason: str) -> tuple
 
 
 def _attempt(lake: Lake, task: _Task) -> tuple[Model, Run]:
-    training, begun = task.training, time.perf_counter()
+    training = task.training
     with lake.pinned() as (cursor, _), step("Reading the rows"):
         known = registry.find_versions(lake, training.name, cursor)
         split = _split(training, known)
         source = reading.stage(lake, cursor, training, split)
         task = replace(task, expanded=source.expanded)
         watermarks = lake.records.watermarks(training.name, cursor=cursor)
-        same = None if task.force else _unchanged(known, training, source)
+        definition = lake.records.definition(training.name, cursor=cursor)
+        dropped = definition is not None and definition["status"] == "dropped"
+        same = None if task.force or dropped else _unchanged(known, training, source)
         unlabelled = algorithms.uses_unlabelled(training.model)
         rows = reading.read(lake, cursor, source, split, unlabelled=unlabelled) if same is None else None
         champion = next((model for model in known if model.deployed), None)
@@ -126,41 +128,62 @@ def _attempt(lake: Lake, task: _Task) -> tuple[Model, Run]:
     if rows is None:
         assert same is not None
         return _keep(lake, task, same, source, watermarks)
-    tuning = _tuning(lake, training, source, begun) if training.searches else None
-    found = fit(training, source, rows, champion, lambda model: registry.load(lake, model), tuning)
-    with step("Logging to MLflow"):
-        logged = tracking.log(lake.folder, _entry(training, source, rows, found))
+    tuning = _tuning(lake, task, source) if training.searches else None
     try:
-        draft = _draft(task, source, rows, found, logged)
-        model, run = _commit(lake, task, draft, found, watermarks, champion)
+        found = fit(training, source, rows, champion, lambda model: registry.load(lake, model), tuning)
+        model, run = _log_and_commit(lake, task, source, rows, found, watermarks, champion)
     except BaseException:
-        tracking.discard(lake.folder, logged)
+        _keep_trials(lake, task, source, tuning)
         raise
-    tracking.set_decision(lake.folder, model.name, model.mlflow_run_id, model.version, model.reason)
     if model.deployed:
         tracking.set_champion(lake.folder, model.name, model.mlflow_run_id, model.version)
     return model, run
 
 
-def _tuning(lake: Lake, training: Training, source: Source, begun: float) -> Tuning:
-    """Take up what an interrupted search of the same rows has tried, and keep what this one tries."""
-    same = {"name": training.name, "problem": training.problem, "digest": source.digest}
+def _log_and_commit(
+    lake: Lake,
+    task: _Task,
+    source: Source,
+    rows: Rows,
+    found: Fit,
+    watermarks: Mapping[str, int],
+    champion: Model | None,
+) -> tuple[Model, Run]:
+    """Log to MLflow, then commit; MLflow forgets it again if the commit fails."""
+    with step("Logging to MLflow"):
+        logged = tracking.log(lake.folder, _entry(task.training, source, rows, found))
+    try:
+        draft = _draft(task, source, rows, found, logged)
+        return _commit(lake, task, draft, found, watermarks, champion)
+    except BaseException:
+        tracking.discard(lake.folder, logged)
+        raise
+
+
+def _tuning(lake: Lake, task: _Task, source: Source) -> Tuning:
+    """Take up what an interrupted search of the same rows has tried."""
+    training = task.training
+    wanted = {"problem": training.problem, "digest": source.digest}
     rows = lake.records.rows("trials", "name = $name", {"name": training.name})
     finished = max((row["snapshot_id"] for row in rows if row["version"] is not None), default=-1)
-    left = [row for row in rows if row["snapshot_id"] > finished and same.items() <= row.items()]
+    left = [row for row in rows if row["snapshot_id"] > finished and wanted.items() <= row.items()]
     newest = max((row["snapshot_id"] for row in left), default=None)
     known = [Trial.from_record(row) for row in left if row["snapshot_id"] == newest]
     # What MLflow takes to wake up is part of the budget, so it is spent before the search.
     tracking.wake(lake.folder)
+    return Tuning(Limits(training.tune, training.budget, task.clock), known)
 
-    def keep(trials: Sequence[Trial]) -> None:
-        if len(trials) > len(known):
-            count = len(trials)
-            next_step = f"train again to go on, or TUNE {count} to take the best"
-            with lake.commit(f"keep {count} trials of {training.name}: {next_step}") as tx:
-                lake.records.append(tx, "trials", [{**same, **trial.to_record()} for trial in trials])
 
-    return Tuning(Limits(training.tune, training.budget, begun), known, keep)
+def _keep_trials(lake: Lake, task: _Task, source: Source, tuning: Tuning | None) -> None:
+    """Record what was tried in vain, so that the next training need not try it again."""
+    count = len(tuning.tried) if tuning else 0
+    if tuning is None or count <= len(tuning.known):
+        return
+    training = task.training
+    same = {"name": training.name, "problem": training.problem, "digest": source.digest}
+    next_step = f"train again to go on, or TUNE {count} to take the best"
+    with lake.commit(f"keep {count} trials of {training.name}: {next_step}") as tx:
+        lake.records.append(tx, "trials", [{**same, **trial.to_record()} for trial in tuning.tried])
 
 
 def _check_free(lake: Lake, name: str) -> None:

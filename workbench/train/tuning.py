@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import InvalidData, ModelError
+from workbench.errors import InvalidData, ModelError, Unsupported
 from workbench.progress import Advance, step
 from workbench.train import algorithms
 from workbench.train.boosting import EARLY_STOPPING, Examples
@@ -107,7 +107,7 @@ def search(
     space: Space,
     limits: Limits,
     known: Sequence[Trial] = (),
-    keep: Callable[[Sequence[Trial]], None] = lambda trials: None,
+    tried: list[Trial] | None = None,
 ) -> Found:
     """Try settings until the limits are reached.
 
@@ -115,8 +115,8 @@ def search(
     ----------
     known : sequence of Trial
         What an interrupted search of the same rows has tried; they count.
-    keep : callable
-        Is given the trials if the search is interrupted.
+    tried : list of Trial or None
+        Is filled with all trials as they come, so that they are there if the search is interrupted.
 
     Raises
     ------
@@ -125,13 +125,9 @@ def search(
     ModelError
         If all trials failed.
     """
-    started = _Search(problem, space, limits)
-    try:
-        with step(f"Searching {problem.name}", started.total) as advance:
-            started.run(known, advance)
-    except BaseException:
-        keep(started.trials)
-        raise
+    started = _Search(problem, space, limits, [] if tried is None else tried)
+    with step(f"Searching {problem.name}", started.total) as advance:
+        started.run(known, advance)
     return started.found()
 
 
@@ -150,7 +146,7 @@ def sample_size(rows: int, columns: int, budget: float | None) -> int:
 
 
 class _Search:
-    def __init__(self, problem: Problem, space: Space, limits: Limits) -> None:
+    def __init__(self, problem: Problem, space: Space, limits: Limits, trials: list[Trial]) -> None:
         import numpy as np
 
         size = sample_size(len(problem.rows), problem.rows.matrix.shape[1], limits.budget)
@@ -161,7 +157,7 @@ class _Search:
         self._limits = limits
         self._parts = list(_parts(self._problem, single=self._stops or problem.by_time))
         self._sign = 1 if problem.more_is_better else -1
-        self.trials: list[Trial] = []
+        self.trials = trials
         self._scores: dict[int, list[float]] = {}
         if not self._parts:
             raise InvalidData(
@@ -177,6 +173,9 @@ class _Search:
 
     def run(self, known: Sequence[Trial], advance: Advance) -> None:
         """Try what the study proposes; raises InvalidData if there is no time for one."""
+        # Of another budget the sample was another; and where none was completed, it was too short.
+        known = [trial for trial in known if trial.rows == len(self._problem.rows)]
+        known = known if any(trial.status == "ok" for trial in known) else []
         # With the same seed it would propose once more what was tried.
         study = _study(self._problem.seed + len(known))
         for trial in known:
@@ -198,7 +197,7 @@ class _Search:
             advance(now - shown, self._note(), tuple(self.trials))
             shown = now
         late = [trial for trial in self.trials if trial.status != "failed"]
-        if not self._ranked() and (late or not self.trials):
+        if self._limits.budget is not None and not self._ranked() and (late or not self.trials):
             raise InvalidData(
                 f"The budget of {self._limits.budget:g} s does not suffice for one trial of "
                 f"{self._problem.name!r}.",
@@ -213,8 +212,8 @@ class _Search:
             raise ModelError(f"All {len(self.trials)} trials failed: {'; '.join(sorted(failures)[:3])}")
         chosen = next((trial for trial in best if self._fits(trial)), best[0])
         params = dict(chosen.params)
-        if EARLY_STOPPING in self._space.fixed.get(chosen.algorithm, {}):
-            params |= STOPPED
+        fixed = self._space.fixed[chosen.algorithm]
+        params |= {name: fixed[name] for name in STOPPED if name in fixed}
         return Found(algorithms.Choice(chosen.algorithm, params, self._reason(chosen)), tuple(self.trials))
 
     # -- one trial ---------------------------------------------------------------------------------
@@ -228,22 +227,23 @@ class _Search:
         for rest, part in self._parts:
             try:
                 score, grown = self._fold(algorithms.Choice(model, params), rest, part)
-            except ModelError as failure:
+            except (ModelError, Unsupported) as failure:
                 status, error = "failed", failure.message
                 break
-            scores.append(score)
             trees = max(trees, grown)
-            if self._is_late():
+            # Where a class is missing in a part, so is an AUC; it is for all settings.
+            scores += [] if math.isnan(score) else [score]
+            more = rest is not self._parts[-1][0]
+            cut = EARLY_STOPPING not in params and 0 < grown < params.get("n_estimators", 100)
+            if (self._is_late() and (more or cut)) or (more and scores and self._is_hopeless(scores)):
                 status = "cut short"
                 break
-            if len(scores) < len(self._parts) and self._is_hopeless(scores):
-                status = "cut short"
-                break
-        if any(math.isnan(score) for score in scores):
+        if not scores and status == "ok":
             status, error = "failed", f"{self._problem.metric} could not be computed"
-        settled = {**params, "n_estimators": trees} if EARLY_STOPPING in params and trees else dict(params)
+        grows = EARLY_STOPPING in params and "n_estimators" not in self._space.dimensions[model]
+        settled = {**params, "n_estimators": trees} if grows and trees else dict(params)
         self._scores[len(self.trials) + 1] = scores
-        ok = status != "failed"
+        ok = bool(scores) and status != "failed"
         return Trial(
             trial=len(self.trials) + 1,
             algorithm=model,
@@ -372,8 +372,10 @@ def _parts(
     import numpy as np
 
     places = problem.folds * _FOLDS // 1000
-    found = []
-    for fold in range(_FOLDS - 1, _FOLDS - 2 if single else -1, -1):
+    found: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
+    for fold in [_FOLDS - 1] if problem.by_time else range(_FOLDS - 1, -1, -1):
+        if single and found:
+            break
         part, rest = np.flatnonzero(places == fold), np.flatnonzero(places != fold)
         classes = len(problem.label.classes)
         whole = not classes or len(np.unique(problem.rows.label[rest])) == classes
@@ -388,7 +390,10 @@ def _deviation(scores: Sequence[float]) -> float:
 
 
 def _study(seed: int) -> Any:
-    import optuna
+    with warnings.catch_warnings():
+        # It imports a progress bar for notebooks, which warns where ipywidgets are not there.
+        warnings.simplefilter("ignore")
+        import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():

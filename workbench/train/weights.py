@@ -46,7 +46,7 @@ def read_weights(name: str, column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
 def class_weights(
     wanted: str | Mapping[str, float] | None, label: Label, numbers: npt.NDArray[Any]
 ) -> npt.NDArray[np.float64] | None:
-    """Return a weight for each row by its class, for estimators that know no class weights.
+    """Return a weight for each row by its class, the same for every estimator.
 
     Parameters
     ----------
@@ -68,6 +68,10 @@ def class_weights(
 
     if wanted is None:
         return None
+    if not label.classes:
+        raise InvalidData(
+            f"{CLASS_WEIGHT} is for classes, and the label is a number.", hint="Say WEIGHT col."
+        )
     counts = np.bincount(numbers, minlength=len(label.classes))
     if wanted == "balanced":
         each = len(numbers) / (len(counts) * np.maximum(counts, 1))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -38,6 +42,8 @@ def build(name: str, task: Any, params: dict[str, Any] | None = None) -> Any:
 @pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
 def test_every_short_name_learns(name: str, task: Any) -> None:
     """Better than chance on the rows it saw, with gaps in them; or it says that it is for the other task."""
+    if name == "tab_transformer":
+        pytest.importorskip("torch")
     rows = examples(task)
     kind = "regression" if task == "regression" else "classes"
     if kind not in algorithms.ALGORITHMS[name]:
@@ -126,7 +132,7 @@ def test_early_stopping_keeps_the_trees_that_help() -> None:
     import xgboost
 
     rows = examples("binary", 2000)
-    chosen = validation_rows(np.arange(2000) % 1000)
+    chosen = validation_rows(np.arange(2000) % 1000, rows.label, 2)
     assert chosen.sum() == 200
     learned, validation = rows.take(~chosen), rows.take(chosen)
     params = {"n_estimators": 500, "learning_rate": 0.5, "early_stopping_rounds": 5}
@@ -143,3 +149,30 @@ def test_early_stopping_keeps_the_trees_that_help() -> None:
     again = build("xgboost", "binary", {**params, "n_estimators": grown})
     algorithms.fit(again, learned, validation=validation)
     assert again.get_booster().get_dump() == estimator.get_booster().get_dump()
+
+
+def test_the_part_for_early_stopping_leaves_all_classes_to_learn() -> None:
+    folds = np.array([950, 950, 100, 100, 500])
+    assert validation_rows(folds, np.array([0, 1, 0, 1, 0]), 2).tolist() == [True, True, False, False, False]
+    assert validation_rows(folds, np.array([0, 2, 0, 1, 0]), 3).tolist() == [False, False, False, False, True]
+    with pytest.raises(InvalidData, match="cannot be divided for early stopping"):
+        validation_rows(folds, np.array([0, 2, 0, 1, 0]), 3, last=True)
+
+
+def _fit_for(seconds: float, rows: Examples) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        algorithms.fit(build("xgboost", "binary", {"n_estimators": 1}), rows)
+
+
+@pytest.mark.parametrize("delay", [0.05, 0.11, 0.17, 0.23])
+def test_an_interrupt_is_never_lost(delay: float) -> None:
+    """XGBoost calls Python from C while it reads rows; an error raised there is only printed."""
+    rows = examples("binary", 200)
+    before = signal.getsignal(signal.SIGINT)
+    timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        _fit_for(20, rows)
+    timer.join()
+    assert signal.getsignal(signal.SIGINT) is before

@@ -152,3 +152,62 @@ def test_a_searched_model_is_reproduced_by_what_was_found(lake: Lake) -> None:
         train(lake, define(name, **words))
         again = reproduce(lake, f"{name}@1")
         assert "reproduced exactly" in (again.message or ""), again.to_arrow().to_pylist()
+
+
+def test_a_search_that_fails_later_keeps_its_trials(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit that comes in between costs no second search, and leaves no trials in MLflow."""
+    from workbench.errors import Conflict
+    from workbench.train import training
+
+    commit, calls = training._commit, []
+
+    def crossed(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise Conflict("somebody else was first")
+        return commit(*arguments)
+
+    monkeypatch.setattr(training, "_commit", crossed)
+    model = train(lake, define("crossed", model="ridge", label="speed", tune=3))
+    rows = trials(lake, "crossed")
+    assert [row["version"] for row in rows] == [None] * 3 + [1] * 3
+    assert [row["params"] for row in rows[:3]] == [row["params"] for row in rows[3:]]
+    with tracking._quiet():
+        client = tracking._client(lake.folder)
+        run = client.get_run(model.mlflow_run_id)
+        runs = client.search_runs([run.info.experiment_id])
+    assert len(runs) == 4
+
+
+def test_a_dropped_model_that_is_trained_again_is_deployed_again(lake: Lake) -> None:
+    train(lake, define("back", model="logistic"))
+    registry.drop(lake, "back")
+    again = train(lake, define("back", model="logistic"))
+    assert (again.version, again.deployed) == (2, True)
+
+
+def test_classes_are_weighted_by_their_values(lake: Lake) -> None:
+    """Keys are the label's values, whatever the type: JSON makes texts of them."""
+    query = QUERY.replace("late from", "late::INT + 1 as late from")
+    light = train(
+        lake, define("light", query=query, model="logistic", params={"class_weight": {1: 1, 2: 50}})
+    )
+    heavy = train(
+        lake, define("heavy", query=query, model="logistic", params={"class_weight": {"1": 50, "2": 1}})
+    )
+    assert light.metrics["recall"]["value"] > 0.9 > heavy.metrics["recall"]["value"]
+    with pytest.raises(InvalidData, match="class_weight is for classes"):
+        train(lake, define("number", label="speed", model="xgboost", params={"class_weight": "balanced"}))
+
+
+def test_by_time_the_last_rows_stop_early(lake: Lake) -> None:
+    params = {"n_estimators": 300, "learning_rate": 0.3, "early_stopping_rounds": 5}
+    query = QUERY.replace("late from", "late, day from")
+    model = train(lake, define("timed", query=query, model="xgboost", params=params, split="time(day)"))
+    assert model.params["n_estimators"] > 6
+    assert registry.load(lake, model).estimator.get_booster().num_boosted_rounds() > 1
+
+
+def test_names_that_xgboost_knows_are_known(lake: Lake) -> None:
+    model = train(lake, define("greek", model="xgboost", params={"eta": 0.1, "lambda": 2, "n_estimators": 5}))
+    assert dict(model.params) == {"learning_rate": 0.1, "reg_lambda": 2, "n_estimators": 5}

@@ -111,7 +111,7 @@ def test_what_an_interrupted_search_tried_counts() -> None:
 
     space = Space.of("ridge", {}, "regression", stops=False)
     with pytest.raises(KeyboardInterrupt), watch(stop):
-        search(problem(), space, Limits(9), keep=kept.extend)
+        search(problem(), space, Limits(9), tried=kept)
     assert len(kept) == 4
     found = search(problem(), space, Limits(9), known=kept)
     assert list(found.trials[:4]) == kept
@@ -173,6 +173,47 @@ def test_a_class_too_rare_to_divide() -> None:
     assert len(np.unique(asked.folds)) == 2
     with pytest.raises(InvalidData, match="cannot be divided"):
         search(asked, auto("binary"), Limits(3))
+
+
+def test_an_algorithm_that_cannot_have_weights_is_one_that_failed() -> None:
+    asked = problem(rows=120)
+    asked = replace(asked, rows=Examples(asked.rows.matrix, asked.rows.label, np.ones(120)))
+    found = search(asked, auto(), Limits(6))
+    assert {trial.status for trial in found.trials if trial.algorithm == "knn"} == {"failed"}
+    assert found.choice.name in ("ridge", "lasso")
+
+
+def test_a_part_without_a_class_does_not_count() -> None:
+    numbers = np.zeros(300, np.int64)
+    numbers[:40] = 1
+    folds = np.where(np.arange(300) < 40, np.arange(300) % 2 * 300 + 300, np.arange(300) * 7919 % 1000)
+    asked = replace(
+        problem("binary"),
+        label=Label("binary", (False, True), numbers),
+        rows=Examples(problem().rows.matrix, numbers),
+        folds=folds,
+    )
+    trial = search(asked, Space.of("logistic", {}, "binary", stops=False), Limits(1)).trials[0]
+    assert (trial.status, trial.folds) == ("ok", 2)
+
+
+def test_what_a_user_says_of_early_stopping_holds() -> None:
+    params = {"max_depth": Range(2, 4), "n_estimators": 40, "early_stopping_rounds": 3}
+    found = search(problem(), Space.of("xgboost", params, "regression", stops=True), Limits(2))
+    assert found.choice.params["n_estimators"] == 40
+    assert found.choice.params["early_stopping_rounds"] == 3
+
+
+def test_groups_that_are_not_in_the_last_fifth() -> None:
+    asked = problem("binary", 21_000, folds=np.where(np.arange(21_000) % 2, 100, 500))
+    found = search(asked, Space.of("xgboost", {}, "binary", stops=True), Limits(1))
+    assert found.trials[0].folds == 1
+
+
+def test_trials_of_another_sample_are_not_taken_up() -> None:
+    other = [Trial(1, "ridge", {"alpha": 2.0}, "r2", 0.99, 0.1, 5, 299, 0.1)]
+    found = search(problem(), Space.of("ridge", {}, "regression", stops=False), Limits(2), known=other)
+    assert all(trial.rows == 300 for trial in found.trials)
 
 
 def test_when_all_trials_fail_it_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
