@@ -198,7 +198,7 @@ def read(lake: Lake, cursor: Cursor, source: Source, split: Split, *, unlabelled
             f"IS NULL AND NOT ({split.expression(source.types)}) ORDER BY hash({ROW})",
         )
     )
-    return Rows(table, held_out, split, others)
+    return Rows(table, held_out, split, unlabelled=others)
 
 
 def _versions(lake: Lake, cursor: Cursor, inputs: Sequence[str]) -> dict[str, int | None]:

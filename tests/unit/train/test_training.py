@@ -255,10 +255,10 @@ def test_one_commit_holds_everything(lake: Lake) -> None:
         ({"deploy": "rmse < 3"}, NotFound, "binary"),
         ({"model": "ridge"}, Unsupported, "regression"),
         ({"model": "logistic", "prepare": "none"}, Unsupported, "carrier"),
-        ({"model": "knn", "weight": "distance"}, Unsupported, "takes no weights"),
+        ({"model": "knn", "weight": "id", "split": "hash(id)"}, Unsupported, "takes no weights"),
         ({"weight": "distance"}, InvalidData, "numbers from 0 on"),
         ({"params": {"max_depth": -5}}, ModelError, "max_depth"),
-        ({"model": "logistic", "params": {"C": -1}}, ModelError, "'C'"),
+        ({"model": "logistic", "params": {"C": -1}}, InvalidData, "'C'"),
     ],
 )
 def test_a_failing_training_leaves_nothing(
