@@ -135,6 +135,7 @@ def _attempt(lake: Lake, task: _Task) -> tuple[Model, Run]:
     except BaseException:
         _keep_trials(lake, task, source, tuning)
         raise
+    tracking.set_decision(lake.folder, model.name, model.mlflow_run_id, model.version, model.reason)
     if model.deployed:
         tracking.set_champion(lake.folder, model.name, model.mlflow_run_id, model.version)
     return model, run
