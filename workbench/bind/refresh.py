@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.bind.definition import KIND, Binding
 from workbench.bind.fill import predict_rows
-from workbench.bind.predictors import Predictor, resolve
+from workbench.bind.isolation import open_predictor
+from workbench.bind.predictors import Predictor
 from workbench.bind.view import endings, show_bindings
 from workbench.derivation import Full, Incremental, Noop, Plan, Run, fingerprint
 from workbench.engines.duckdb import Cursor, execute
@@ -152,7 +153,8 @@ def _resolve(lake: Lake, binding: Binding, table: TableInfo) -> Predictor:
     if absent:
         raise NotFound.named("column", absent[0], table.columns, within=table.name)
     rows = execute(lake.cursor(), f"SELECT {quote_all(columns)} FROM lake.{table.sql} LIMIT 0")
-    return resolve(lake, binding.model, rows.to_arrow_table().schema)
+    schema = rows.to_arrow_table().schema
+    return open_predictor(lake, binding.model, schema, isolate=binding.isolate)
 
 
 def _find_work(
@@ -292,8 +294,6 @@ def _check_table(draft: Binding, table: TableInfo) -> None:
     ):
         if value not in allowed:
             raise NotFound.named(option, value, allowed)
-    if draft.isolate not in (None, "none"):
-        raise Unsupported(f"ISOLATE {draft.isolate} is not there yet.", hint="Leave ISOLATE out.")
 
 
 def _check_free(lake: Lake, column: str) -> None:
