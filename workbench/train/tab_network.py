@@ -95,7 +95,8 @@ class Network:
         layer = nn.TransformerEncoderLayer(
             width, heads, 4 * width, dropout, activation="gelu", batch_first=True, norm_first=True
         )
-        parts = {
+        # Its stubs say Tensor or Module for what every one of these has as a Tensor.
+        parts: dict[str, Any] = {
             "category": nn.Embedding(sum(categories), width),
             "number": nn.Embedding(numbers, width),
             "missing": nn.Embedding(numbers, width),
@@ -111,7 +112,7 @@ class Network:
             ),
         }
         nn.init.zeros_(parts["missing"].weight)
-        self.parts = nn.ModuleDict(parts)
+        self.parts: Any = nn.ModuleDict(parts)
 
     def context(self, batch: tuple[Any, Any, Any]) -> Any:
         """Return the vectors of the cells after attention (n × columns × width), categories first."""
