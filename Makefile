@@ -13,7 +13,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo lab test lint format bench docs clean
+# The extension of this checkout comes before any that is installed; `make` builds it itself, so pip need not.
+export JUPYTER_PATH := $(CURDIR)/build/share/jupyter$(if $(JUPYTER_PATH),:$(JUPYTER_PATH))
+export MLSTORE_EXTENSION ?= no
+
+.PHONY: help demo lab test lint format bench docs extension wheel clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,10 +26,12 @@ demo: $(VENV)/.demo ## Set up, run the quickstart on real data, say where the re
 	$(BIN)/python scripts/demo.py build/demo
 
 lab: $(VENV)/.demo ## Open the executed quickstart in JupyterLab
+	@$(BIN)/python scripts/extension.py || [ $$? = 3 ]
 	@[ -f build/demo/quickstart.ipynb ] || $(BIN)/python scripts/demo.py build/demo
 	cd build/demo && $(abspath $(BIN))/jupyter lab $(LAB_ARGS) quickstart.ipynb
 
 test: lint ## Set up (a browser too), then lint, type-check and test
+	@$(BIN)/python scripts/extension.py || [ $$? = 3 ]
 	@scripts/chromium $(BIN)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
@@ -48,8 +54,14 @@ bench: $(VENV)/.dev ## Measure, and write the figures into docs/benchmarks.md
 docs: $(VENV)/.dev ## Build the documentation into build/site
 	$(BIN)/mkdocs build --strict
 
+extension: $(VENV)/.demo ## Build the JupyterLab extension, where its sources are newer
+	$(BIN)/python scripts/extension.py
+
+wheel: $(VENV)/.demo ## Build the package into dist/, with the extension in it (needs Node.js)
+	MLSTORE_EXTENSION=yes $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
 clean: ## Remove what was built, the environment too
-	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(VENV)
+	rm -rf build dist extension/node_modules extension/lib .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(VENV)
 
 # Some systems ship Python without ensurepip; there pip itself fills the new environment.
 $(VENV)/pyvenv.cfg:

@@ -119,6 +119,17 @@ def load_ipython_extension(ipython: Any) -> None:
     load(ipython)
 
 
+def _jupyter_server_extension_points() -> list[dict[str, str]]:
+    return [{"module": "workbench"}]
+
+
+def _load_jupyter_server_extension(server: Any) -> None:
+    """Answer JupyterLab; the Jupyter server calls this when it starts."""
+    from workbench.server import load_jupyter_server_extension as load
+
+    load(server)
+
+
 def __getattr__(name: str) -> Any:
     if name in _NOUNS:
         from importlib import import_module

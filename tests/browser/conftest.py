@@ -18,8 +18,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from filelock import FileLock
 from nbformat.sign import NotebookNotary
 from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
+
+import extension
 
 FLAGS = [
     "--no-sandbox",
@@ -28,7 +31,8 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-sync",
 ]
-SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+ROOT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = ROOT / "build" / "screenshots"
 IDLE = "Python 3 (ipykernel) | Idle"
 
 
@@ -134,7 +138,12 @@ def _environment(root: Path) -> dict[str, str]:
     labconfig.mkdir()
     (labconfig / "page_config.json").write_text(json.dumps(quiet))
     own = {variable: str(root / name) for variable, name in folders.items()}
-    return os.environ | own | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    # The extensions of this checkout, whatever is installed in the environment.
+    checkout = {
+        "JUPYTER_PATH": str(ROOT / "build" / "share" / "jupyter"),
+        "JUPYTER_CONFIG_PATH": str(ROOT / "extension" / "jupyter"),
+    }
+    return os.environ | own | checkout | {"MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 def _free_port() -> int:
@@ -152,7 +161,23 @@ def _answers(url: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def built() -> int:
+    """Build the JupyterLab extension where its sources are newer; the exit status of that."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    with FileLock(ROOT / "build" / "extension.lock"):
+        return extension.main()
+
+
+@pytest.fixture
+def labextension(built: int) -> None:
+    """Skip the test where the JupyterLab extension cannot be built; fail it where its build fails."""
+    if built == extension.NOT_BUILT:
+        pytest.skip(f"the JupyterLab extension is not built: {extension.obstacle()}")
+    assert built == 0, "the JupyterLab extension could not be built"
+
+
+@pytest.fixture(scope="session")
+def lab(built: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     root = tmp_path_factory.mktemp("lab")
     work = root / "work"
     work.mkdir()

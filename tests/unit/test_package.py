@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+import extension
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("mlflow", "sklearn", "xgboost", "altair", "ibis", "pandas")
@@ -137,7 +140,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "-w",
         str(folder),
     ]
-    subprocess.run([*command, str(ROOT)], check=True)
+    subprocess.run([*command, str(ROOT)], check=True, env=os.environ | {"MLSTORE_EXTENSION": ""})
     return next(folder.glob("mlstore-*.whl"))
 
 
@@ -187,7 +190,63 @@ def test_the_wheel_gives_the_command(installed: Callable[[str], Path], tmp_path:
 def test_the_wheel_has_the_templates_and_nothing_of_the_tests(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "workbench/templates/quickstart.ipynb" in names
-    assert {name.split("/")[0] for name in names if "dist-info" not in name} == {"workbench"}
+    roots = {name.split("/")[0] for name in names if "dist-info" not in name}
+    assert roots == {"workbench", "mlstore-0.1.0.data"}
+
+
+@pytest.mark.slow
+def test_the_wheel_has_the_extension_built_and_the_server_told(wheel: Path) -> None:
+    if extension.obstacle():
+        pytest.skip(f"the JupyterLab extension cannot be built here: {extension.obstacle()}")
+    with zipfile.ZipFile(wheel) as packed:
+        names = packed.namelist()
+        data = "mlstore-0.1.0.data/data"
+        lab = f"{data}/share/jupyter/labextensions/mlstore"
+        told = json.loads(packed.read(f"{data}/etc/jupyter/jupyter_server_config.d/mlstore.json"))
+        entry = json.loads(packed.read(f"{lab}/package.json"))["jupyterlab"]["_build"]["load"]
+    assert told == {"ServerApp": {"jpserver_extensions": {"workbench": True}}}
+    assert f"{lab}/install.json" in names
+    assert f"{lab}/{entry}" in names
+
+
+@pytest.mark.slow
+def test_without_node_the_package_is_built_without_the_extension(tmp_path: Path) -> None:
+    """A checkout where Node.js is not installed still installs, and says what is missing."""
+    checkout = tmp_path / "checkout"
+    kept = shutil.ignore_patterns("build", "node_modules", "lib", ".git", ".venv", "__pycache__", ".*_cache")
+    shutil.copytree(ROOT, checkout, ignore=kept)
+    environment = os.environ | {"PATH": str(tmp_path / "nothing"), "PYTHONPATH": ""}
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-v",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(tmp_path),
+    ]
+    done = subprocess.run(
+        [*pip, str(checkout)],
+        env=environment | {"MLSTORE_EXTENSION": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Without the JupyterLab extension: Node.js is not installed." in done.stdout + done.stderr
+    names = zipfile.ZipFile(next(tmp_path.glob("mlstore-*.whl"))).namelist()
+    assert not [name for name in names if "labextensions" in name]
+    asked = subprocess.run(
+        [sys.executable, "scripts/extension.py"],
+        cwd=checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert asked.returncode == extension.NOT_BUILT
+    assert "Node.js is not installed" in asked.stderr
 
 
 @pytest.mark.slow
