@@ -24,8 +24,9 @@ from workbench.errors import InvalidData, StatementError, WorkbenchError
 from workbench.plain import Report, blocks, bound, render, templates
 from workbench.plain.failures import block, interrupted
 from workbench.plain.nouns import ROWS
+from workbench.plain.running import announced
 from workbench.plain.ticker import terminal_ticker
-from workbench.progress import watch
+from workbench.progress import both, watch
 
 if TYPE_CHECKING:
     from workbench.store import Store
@@ -236,7 +237,8 @@ class Session:
         flags = statement.flags
         begun = datetime.now(UTC)
         try:
-            with terminal_ticker() as sink, watch(sink):
+            told = announced(self.store.folder, str(statement).strip().splitlines()[0])
+            with terminal_ticker() as bar, told as teller, watch(both(bar, teller)):
                 value = execute(self.store, statement, variables=self.variables)
         except KeyboardInterrupt:
             raise interrupted(self.store, begun) from None

@@ -62,6 +62,16 @@ def watch(sink: Sink) -> Iterator[None]:
         _sink.reset(token)
 
 
+def both(*sinks: Sink) -> Sink:
+    """Make one sink of several."""
+
+    def tell(event: Event) -> None:
+        for sink in sinks:
+            sink(event)
+
+    return tell
+
+
 @contextmanager
 def step(title: str, total: int | None = None) -> Iterator[Advance]:
     """Report a step; the block gets a function that advances it by so many units."""

@@ -66,6 +66,18 @@ def connect() -> Cursor:
     return connection
 
 
+def confine(connection: Cursor, folder: Path) -> None:
+    """Let a connection reach no files but those under `folder`, and little of the machine.
+
+    For a server that shows what others wrote: a view may say `read_csv('https://…')`.
+    """
+    connection.execute(f"SET allowed_directories = [{literal(str(folder) + '/')}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET threads = 2")
+    connection.execute("SET memory_limit = '1GB'")
+    connection.execute("SET lock_configuration = true")
+
+
 def load_extension(connection: Cursor, name: str) -> None:
     """Load an extension from its PyPI package, else from DuckDB's own repository.
 
@@ -247,6 +259,11 @@ def translate(error: duckdb.Error, known: Names | None = None) -> WorkbenchError
     if isinstance(error, duckdb.IOException):
         return StoreCorrupt(text) if ".parquet" in text and "No such file" in text else InvalidData(text)
     return InvalidData(text)
+
+
+def is_locked(error: duckdb.Error) -> bool:
+    """Say whether another process has locked the catalog."""
+    return "database is locked" in str(error).lower()
 
 
 def _is_conflict(text: str) -> bool:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
-from workbench.errors import StoreCorrupt, Unsupported
+from workbench.errors import Conflict, NotFound, StoreCorrupt, Unsupported
 
 CATALOG = "catalog.sqlite"
 DATA = "data"
 LOCK = "writer.lock"
-_OURS = {CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", DATA, LOCK, "mlflow.db", "artifacts"}
+RUNNING = "running"
+_OURS = {CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", DATA, LOCK, RUNNING, "mlflow.db", "artifacts"}
+
+LOOK_SECONDS = 1.5
+"""How long one who only looks waits for a catalog that another process has locked."""
 
 
 def locate(url: str | Path | None) -> Path:
@@ -62,26 +68,68 @@ def _make(folder: Path) -> None:
         raise _read_only(folder) from error
 
 
+def recognise(folder: Path) -> None:
+    """Make sure that there is a store in a folder, and write nothing.
+
+    Raises
+    ------
+    NotFound
+        If there is none.
+    StoreCorrupt
+        If its catalog is damaged, or another program's.
+    Conflict
+        If another process has locked it.
+    """
+    if not (folder / CATALOG).is_file():
+        raise NotFound(f"There is no store in {folder} any more.", hint="It was moved or deleted.")
+    _check_tables(folder)
+
+
+def newest_snapshot(folder: Path) -> int:
+    """Return the id of a store's newest snapshot; takes a millisecond, and needs no DuckDB.
+
+    Raises
+    ------
+    NotFound, StoreCorrupt, Conflict
+        As `recognise` does.
+    """
+    recognise(folder)
+    rows = _ask_catalog(folder, "SELECT max(snapshot_id) FROM ducklake_snapshot")
+    return int(rows[0][0] or 0)
+
+
 def _check_catalog(folder: Path) -> None:
     """Refuse a catalog that is not a DuckLake's before DuckLake would add its tables to it."""
-    path = folder / CATALOG
     try:
-        path.open("r+b").close()
+        (folder / CATALOG).open("r+b").close()
     except OSError as error:
         raise _read_only(folder) from error
+    _check_tables(folder)
+
+
+def _check_tables(folder: Path) -> None:
+    tables = {row[0] for row in _ask_catalog(folder, "SELECT name FROM sqlite_master")}
+    if tables and "ducklake_snapshot" not in tables:
+        raise StoreCorrupt(f"{folder} is not a store: {CATALOG} is another program's database.")
+
+
+def _ask_catalog(folder: Path, sql: str) -> list[Any]:
+    path = folder / CATALOG
     try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=LOOK_SECONDS)
         try:
-            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+            return connection.execute(sql).fetchall()
         finally:
             connection.close()
     except sqlite3.DatabaseError as error:
+        if "locked" in str(error):
+            raise Conflict(
+                f"Another process has locked the store {folder}.", hint="Wait for it, or stop it."
+            ) from error
         raise StoreCorrupt(
             f"{path} is damaged: {error}.",
             hint="Restore the folder from a backup; its Parquet files are in data/.",
         ) from error
-    if tables and "ducklake_snapshot" not in tables:
-        raise StoreCorrupt(f"{folder} is not a store: {CATALOG} is another program's database.")
 
 
 def _read_only(folder: Path) -> StoreCorrupt:

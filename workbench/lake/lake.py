@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import itertools
 import json
 import random
@@ -12,19 +11,27 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
 
 import duckdb
 
-from workbench.engines.duckdb import Cursor, connect, execute, reraise
-from workbench.errors import Conflict, InvalidData, StoreCorrupt, StoreVersion
+from workbench.engines.duckdb import Cursor, confine, connect, execute, is_locked, reraise
+from workbench.errors import Conflict, InvalidData, StoreCorrupt
 from workbench.lake import folder as folders
 from workbench.lake.changes import ChangeSet, read_changes
 from workbench.lake.keys import seal_keys
 from workbench.lake.lock import WriterLock
-from workbench.lake.record_tables import FORMAT_VERSION, SPEC, create_statements
+from workbench.lake.making import (
+    author,
+    check_complete,
+    check_version,
+    initialise,
+    make_records,
+    record_tables,
+)
+from workbench.lake.record_tables import SPEC
 from workbench.lake.records import Records
 from workbench.lake.tables import Tables
 from workbench.names import SCHEMAS, literal
@@ -35,7 +42,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 RETRIES = 5
-_SYSTEM_INLINED_ROWS = 1000
 
 
 @dataclass(slots=True)
@@ -66,6 +72,7 @@ class Lake:
         self._lock = WriterLock(folder / folders.LOCK)
         self._aliases = itertools.count(1)
         self._closed = False
+        self._cursors: WeakSet[Cursor] = WeakSet()
         self._functions: set[str] = set()
         self._functions_lock = threading.Lock()
         self.tables = Tables(self)
@@ -94,22 +101,56 @@ class Lake:
         try:
             with lake._lock.held():
                 _attach(connection, folder)
-                present = _record_tables(connection) if exists else set()
+                present = record_tables(connection) if exists else set()
                 if "store" not in present:
-                    _initialise(connection)
-                _check_version(connection, folder)
+                    initialise(connection)
+                check_version(connection, folder)
                 if "store" in present and present < SPEC.keys():
-                    _make_records(connection, [table for table in SPEC if table not in present])
+                    make_records(connection, [table for table in SPEC if table not in present])
         except BaseException:
             connection.close()
             raise
         return lake
+
+    @classmethod
+    def look(cls, folder: Path) -> Lake:
+        """Open the lake in a folder to read it, from a process that must not change anything.
+
+        Nothing is made, migrated or locked, and queries reach no file outside the folder.
+
+        Raises
+        ------
+        NotFound
+            If there is no store.
+        StoreCorrupt
+            If it is damaged.
+        StoreVersion
+            If another version of this package made it.
+        Conflict
+            If another process has locked it.
+        """
+        folders.recognise(folder)
+        connection = connect()
+        try:
+            _attach(connection, folder, "READ_ONLY", wait=folders.LOOK_SECONDS)
+            confine(connection, folder)
+            check_complete(connection, folder)
+            check_version(connection, folder)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(folder, connection)
 
     def close(self) -> None:
         """Close the connection; closing twice does nothing."""
         if not self._closed:
             self._closed = True
             self._connection.close()
+
+    def interrupt(self) -> None:
+        """Stop whatever runs on this lake, in all threads; each of them gets a KeyboardInterrupt."""
+        for cursor in list(self._cursors):
+            cursor.interrupt()
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -119,6 +160,7 @@ class Lake:
             raise InvalidData("This store is closed.", hint="Open it again with workbench.connect().")
         cursor = self._connection.cursor()
         cursor.execute(_search_path("lake"))
+        self._cursors.add(cursor)
         return cursor
 
     def cursor(self) -> Cursor:
@@ -275,93 +317,26 @@ def _search_path(alias: str) -> str:
     return "SET search_path = " + literal(",".join(f"{alias}.{schema}" for schema in SCHEMAS))
 
 
-def _attach_statement(folder: Path, alias: str, *options: str) -> str:
+def _attach_statement(folder: Path, alias: str, *options: str, wait: float = 10) -> str:
     catalog = literal(f"ducklake:sqlite:{folder / folders.CATALOG}")
     # The catalog stores the data path once; a folder that was moved or copied must override it.
     data = f"DATA_PATH {literal(str(folder / folders.DATA))}"
-    shared = (data, "OVERRIDE_DATA_PATH true", "META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 10000")
-    return f"ATTACH {catalog} AS {alias} ({', '.join((*options, *shared))})"
+    shared = (data, "OVERRIDE_DATA_PATH true", "META_JOURNAL_MODE 'WAL'")
+    busy = f"META_BUSY_TIMEOUT {int(wait * 1000)}"
+    return f"ATTACH {catalog} AS {alias} ({', '.join((*options, *shared, busy))})"
 
 
-def _attach(connection: Cursor, folder: Path) -> None:
+def _attach(connection: Cursor, folder: Path, *options: str, wait: float = 10) -> None:
     try:
-        connection.execute(_attach_statement(folder, "lake"))
+        connection.execute(_attach_statement(folder, "lake", *options, wait=wait))
         connection.execute("USE lake")
     except duckdb.Error as error:
+        if is_locked(error):
+            raise Conflict(f"Another process has locked the store {folder}.", hint="Wait for it.") from error
         raise StoreCorrupt(
             f"The store {folder} cannot be opened: {error}",
             hint="Check the permissions of the folder, or restore it from a backup.",
         ) from error
-
-
-def _record_tables(connection: Cursor) -> set[str]:
-    """Name the record tables that there are; a store made by an older version lacks some."""
-    found = connection.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'mlstore'"
-    ).fetchall()
-    return {row[0] for row in found} & SPEC.keys()
-
-
-def _initialise(connection: Cursor) -> None:
-    """Make the schemas and the record tables of a new store."""
-    connection.execute(f"CALL lake.set_option('data_inlining_row_limit', {_SYSTEM_INLINED_ROWS})")
-    _make_records(connection, list(SPEC), new=True)
-    # Inlined rows and concurrent deletes disagree (duckdb/ducklake issue 1215): records only.
-    connection.execute("CALL lake.set_option('data_inlining_row_limit', 0)")
-    connection.execute(
-        f"CALL lake.set_option('data_inlining_row_limit', {_SYSTEM_INLINED_ROWS}, schema => 'mlstore')"
-    )
-
-
-def _make_records(connection: Cursor, tables: Sequence[str], *, new: bool = False) -> None:
-    """Make record tables, each with a first row, and take these rows out again in a second snapshot.
-
-    DuckLake makes the place for a table's inlined rows at the first insert, under a new schema
-    version, and when it reads them it caches for that version the catalog as of the table's birth:
-    tables that came with the same version then seem not to exist (duckdb/ducklake issue 955). So
-    each record table gets a first row in the very commit that makes it.
-    """
-    what = "make the store" if new else f"make the records of a newer version: {', '.join(tables)}"
-    connection.execute("BEGIN")
-    if new:
-        for schema in SCHEMAS:
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS lake.{schema}")
-    for statement in create_statements(tables):
-        connection.execute(statement)
-    for table in tables:
-        connection.execute(
-            f"INSERT INTO lake.mlstore.{table} VALUES ({', '.join('NULL' for _ in SPEC[table])})"
-        )
-    connection.execute("CALL lake.set_commit_message(?, ?)", [_author(), what])
-    connection.execute("COMMIT")
-    connection.execute("BEGIN")
-    for table in tables:
-        connection.execute(f"DELETE FROM lake.mlstore.{table}")
-    if new:
-        connection.execute(
-            "INSERT INTO lake.mlstore.store VALUES (?, 'mlstore', ?)", [FORMAT_VERSION, datetime.now(UTC)]
-        )
-    connection.execute(
-        "CALL lake.set_commit_message(?, ?)", [_author(), "make the store: its version" if new else what]
-    )
-    connection.execute("COMMIT")
-
-
-def _check_version(connection: Cursor, folder: Path) -> None:
-    row = connection.execute("SELECT max(format_version) FROM lake.mlstore.store").fetchone()
-    version = row[0] if row and row[0] is not None else 0
-    if version > FORMAT_VERSION:
-        raise StoreVersion(
-            f"The store {folder} has format {version}; this version of mlstore reads up to {FORMAT_VERSION}.",
-            hint="Update it with: pip install -U mlstore",
-        )
-
-
-def _author() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
 
 
 def _set_message(tx: Transaction, token: str) -> None:
@@ -369,7 +344,7 @@ def _set_message(tx: Transaction, token: str) -> None:
     execute(
         tx.cursor,
         "CALL lake.set_commit_message(?, ?, extra_info => ?)",
-        [_author(), tx.message, json.dumps(extra)],
+        [author(), tx.message, json.dumps(extra)],
     )
 
 

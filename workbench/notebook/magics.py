@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from workbench.errors import InvalidData, WorkbenchError
-from workbench.notebook import completion, display
+from workbench.notebook import completion, display, presence
 from workbench.notebook.errors import shown_as_block, shown_in_full
 from workbench.notebook.progress import ticker
 from workbench.plain import bound, templates
 from workbench.plain.failures import interrupted
-from workbench.progress import watch
+from workbench.plain.running import announced
+from workbench.progress import both, watch
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -78,8 +79,10 @@ class StoreMagics(Magics):
             return _with_own_words(execute(None, statement))
         begun = datetime.now(UTC)
         try:
-            with ticker(self._shell) as sink, watch(sink):
-                return execute(self.store(), statement, variables=self.user_ns)
+            store = self.store()
+            told = announced(store.folder, _first_words(statement), presence.kernel())
+            with ticker(self._shell) as bar, told as teller, watch(both(bar, teller)):
+                return execute(store, statement, variables=self.user_ns)
         except KeyboardInterrupt:
             raise interrupted(self.opened(), begun) from None
 
@@ -103,6 +106,11 @@ class StoreMagics(Magics):
         mine = self.user_ns.get("store")
         return mine if _is_store(mine) else self._store
 
+    def stores(self) -> list[Store]:
+        """List the stores that this notebook has open."""
+        mine = [value for value in self.user_ns.values() if _is_store(value)]
+        return [*mine, *([self._store] if self._store is not None else [])]
+
     def _connect(self, words: Sequence[str]) -> object:
         """Use another store from here on: `%mlstore connect 'folder'`."""
         from workbench import connect
@@ -122,6 +130,12 @@ class StoreMagics(Magics):
             return {}, {}
         store = self.store()
         return store.catalog(), store.names()
+
+
+def _first_words(statement: Any) -> str:
+    """Write the first line of a statement that says something, for a list of what is running."""
+    lines = [line for line in str(statement).splitlines() if line.strip() not in ("", "%%mlstore")]
+    return lines[0].strip() if lines else ""
 
 
 def _words(line: str) -> list[str]:
@@ -159,3 +173,4 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     display.register(shell, magics.limits)
     if shell.Completer is not None:
         shell.Completer.custom_matchers.append(completion.matcher(magics.known))
+    shell.events.register("post_run_cell", presence.Presence(magics.stores).tell)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -23,6 +24,7 @@ class Store:
     def __init__(self) -> None:
         self.connection = duckdb.connect()
         self.closed = False
+        self.folder = Path("mlstore").resolve()
         self.commits: list[str] = []
         self.during: Callable[[], None] = lambda: None
 

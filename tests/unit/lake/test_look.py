@@ -1,0 +1,134 @@
+"""Looking at a store without touching it: from a server, beside whoever writes."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+import workbench
+from workbench.errors import Conflict, InvalidData, NotFound, StoreCorrupt, StoreVersion, WorkbenchError
+from workbench.lake import Lake
+from workbench.lake.folder import CATALOG, newest_snapshot
+from workbench.store import Store
+
+
+@pytest.fixture
+def pets(store: Store) -> Store:
+    store.load("pets", [{"id": each, "name": f"pet {each}"} for each in range(10)], key="id")
+    return store
+
+
+def _files(folder: Path) -> dict[Path, bytes]:
+    # SQLite's index of the log is shared memory that readers write to.
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix == ""}
+
+
+def test_it_sees_what_others_commit(pets: Store) -> None:
+    lake = Lake.look(pets.folder)
+    before = lake.head()
+    pets.append("pets", [{"id": 10, "name": "new"}])
+    assert lake.head() == before + 1 == newest_snapshot(pets.folder)
+    assert lake.cursor().execute("select count(*) from pets").fetchone() == (11,)
+    with lake.at(before) as cursor:
+        assert cursor.execute("select count(*) from pets").fetchone() == (10,)
+    lake.close()
+
+
+def test_it_writes_nothing(pets: Store) -> None:
+    lake = Lake.look(pets.folder)
+    before = _files(pets.folder / "data")
+    with pytest.raises(WorkbenchError, match="read-only"), lake.commit("no") as tx:
+        lake.run(tx.cursor, "insert into pets values (99, 'no')")
+    assert _files(pets.folder / "data") == before
+    assert pets.sql("select count(*) as n from pets").rows() == [{"n": 10}]
+    lake.close()
+
+
+def test_it_waits_for_no_writer(pets: Store) -> None:
+    with pets._lake.commit("slow"):
+        lake = Lake.look(pets.folder)
+        assert lake.cursor().execute("select count(*) from pets").fetchone() == (10,)
+        lake.close()
+
+
+def test_a_query_in_the_store_reaches_no_file_outside(pets: Store, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a\n1\n")
+    pets.query("leak", f"select * from read_csv('{secret}')")
+    lake = Lake.look(pets.folder)
+    with pytest.raises(WorkbenchError, match="disabled by configuration"):
+        lake.run(lake.cursor(), "from leak")
+    lake.close()
+
+
+def test_a_store_that_is_gone(pets: Store) -> None:
+    pets.close()
+    shutil.rmtree(pets.folder)
+    for look in (Lake.look, newest_snapshot):
+        with pytest.raises(NotFound, match="no store"):
+            look(pets.folder)
+    assert not pets.folder.exists()
+
+
+def test_a_catalog_that_is_damaged(pets: Store) -> None:
+    pets.close()
+    (pets.folder / CATALOG).write_bytes(b"nonsense" * 4096)
+    for look in (Lake.look, newest_snapshot):
+        with pytest.raises(StoreCorrupt, match="damaged"):
+            look(pets.folder)
+
+
+def test_a_catalog_that_is_locked_answers_soon(pets: Store) -> None:
+    pets.close()
+    other = sqlite3.connect(pets.folder / CATALOG, isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    begun = time.monotonic()
+    for look in (Lake.look, newest_snapshot):
+        with pytest.raises(Conflict, match="locked"):
+            look(pets.folder)
+    assert time.monotonic() - begun < 8
+    other.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("insert into lake.mlstore.store values (99, 'later', now())", "has format 99"),
+        ("drop table lake.mlstore.decisions", "older version"),
+    ],
+)
+def test_a_store_of_another_version(pets: Store, change: str, told: str) -> None:
+    pets._lake.cursor().execute(change)
+    pets.close()
+    with pytest.raises(StoreVersion, match=told):
+        Lake.look(pets.folder)
+
+
+def test_what_takes_too_long_is_interrupted(pets: Store) -> None:
+    import threading
+
+    lake = Lake.look(pets.folder)
+    timer = threading.Timer(0.3, lake.interrupt)
+    timer.start()
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        lake.run(
+            lake.cursor(), "select count(*) from range(1000000) a, range(1000000) b where a.range > b.range"
+        )
+    assert time.monotonic() - begun < 20
+    timer.join()
+    lake.close()
+    with pytest.raises(InvalidData, match="closed"):
+        lake.new_cursor()
+
+
+def test_connect_still_brings_an_older_store_up_to_date(pets: Store) -> None:
+    pets._lake.cursor().execute("drop table lake.mlstore.decisions")
+    pets.close()
+    workbench.connect(pets.folder).close()
+    Lake.look(pets.folder).close()
