@@ -236,7 +236,7 @@ class Store(Keeping):
         name: str,
         query: str | ir.Table,
         *,
-        label: str,
+        label: str | None = None,
         key: str | Sequence[str] | None = None,
         features: Sequence[str] | None = None,
         exclude: Sequence[str] | None = None,
@@ -257,8 +257,8 @@ class Store(Keeping):
 
         Parameters
         ----------
-        label : str
-            The column to predict.
+        label : str or None
+            The column to predict; None for an algorithm that learns without one, such as "kmeans".
         key : str, sequence of str or None
             Columns that identify a row; they are no features, and decide the split.
         features, exclude : sequence of str or None

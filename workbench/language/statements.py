@@ -127,7 +127,9 @@ class Train(Statement):
 
     name: str = head("name", "The name of the model.", wants="model")
     query: str = body("select…", "The query that gives the training rows.")
-    label: str = clause("LABEL", "column", "The column to predict.")
+    label: str | None = clause(
+        "LABEL", "column", "The column to predict; kmeans, pca and the like need none.", default=None
+    )
     key: tuple[str, ...] | None = clause("KEY", "columns", "The columns that identify a row.", default=None)
     features: tuple[str, ...] | None = clause(
         "FEATURES", "columns", "The columns to learn from; all others are left out.", default=None

@@ -239,7 +239,7 @@ def _model(model: Any, limit: int) -> Iterable[Block]:
     yield Heading(f"{model.name}@{model.version}", "model", model.decision, TONES.get(model.decision, ""))
     yield Facts.of(
         {
-            "predicts": f"{model.label} ({model.task})",
+            "predicts": f"{model.label} ({model.task})" if model.label else model.task,
             "algorithm": model.algorithm,
             "trained on": f"{_rows(model.rows)} at snapshot {model.snapshot}, from {', '.join(model.inputs)}",
             "held out": _split(model.split),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import InvalidData, ModelError, NotFound, Unsupported
 from workbench.ranges import Range
 from workbench.train.boosting import Examples, fit_boosted, is_boosted
+from workbench.train.label import UNSUPERVISED
 from workbench.train.parameters import check_range, check_values
 from workbench.train.weights import CLASS_WEIGHT
 
@@ -72,6 +73,9 @@ ALGORITHMS: dict[str, dict[str, str]] = {
         _CLASSES: f"{_DEEP}.TabTransformerClassifier",
     },
     "naive_bayes": {_CLASSES: "sklearn.naive_bayes.GaussianNB"},
+    "kmeans": {"clustering": "sklearn.cluster.KMeans"},
+    "isolation_forest": {"anomaly": "sklearn.ensemble.IsolationForest"},
+    "pca": {"components": "sklearn.decomposition.PCA"},
     "baseline": {_REGRESSION: "sklearn.dummy.DummyRegressor", _CLASSES: "sklearn.dummy.DummyClassifier"},
 }
 """Short names, and the class each means. Any other estimator goes by its import path."""
@@ -89,6 +93,8 @@ _DEFAULTS: dict[str, dict[str, object]] = {
     "sklearn.svm.LinearSVC": {"max_iter": 10_000},
 }
 
+_UNSUPERVISED: tuple[Task, ...] = ("clustering", "anomaly", "components")
+
 _OURS = {
     "random_state": "Say SEED instead.",
     "seed": "Say SEED instead.",
@@ -105,7 +111,16 @@ _WEIGHTED = ("XGBClassifier", "XGBRFClassifier", "TabTransformerClassifier")
 _ALIASES = {"eta": "learning_rate", "lambda": "reg_lambda", "alpha": "reg_alpha", "min_split_loss": "gamma"}
 
 _NATIVE = ("xgboost.", "lightgbm.", "sklearn.ensemble._hist_gradient_boosting.", "sklearn.dummy.", _DEEP)
-_SCALED = ("sklearn.linear_model.", "sklearn.svm.", "sklearn.neighbors.", "sklearn.neural_network.")
+_SCALED = (
+    "sklearn.linear_model.",
+    "sklearn.svm.",
+    "sklearn.neighbors.",
+    "sklearn.neural_network.",
+    "sklearn.cluster.",
+    "sklearn.mixture.",
+    "sklearn.decomposition.",
+    "sklearn.covariance.",
+)
 _MOST_ONE_HOT = 100
 _FEW_CELLS = 200_000
 
@@ -182,17 +197,32 @@ def _check_deep(estimator: Any) -> None:
 
 
 def wants(model: str) -> str | None:
-    """Return "regression" or "classes" where the algorithm can do only one of them, else None."""
+    """Return the one kind of task that an algorithm can do: "regression", "classes", or one without a label.
+
+    None where it can do several, or does not say.
+    """
     if model == "auto":
         return None
     if model in ALGORITHMS:
         return next(iter(ALGORITHMS[model])) if len(ALGORITHMS[model]) == 1 else None
-    from sklearn.base import is_classifier, is_regressor
+    from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
-    estimator = _construct(_load(model), {})
-    if is_classifier(estimator):
-        return _CLASSES
-    return _REGRESSION if is_regressor(estimator) else None
+    cls = _load(model)
+    estimator = _construct(cls, {})
+    kinds = {
+        _CLASSES: is_classifier(estimator),
+        _REGRESSION: is_regressor(estimator),
+        "clustering": is_clusterer(estimator) or cls.__module__.startswith("sklearn.mixture."),
+        "anomaly": is_outlier_detector(estimator),
+        "components": not hasattr(cls, "predict"),
+    }
+    return next((kind for kind, does in kinds.items() if does), None)
+
+
+def without_label(model: str) -> Task | None:
+    """Return the task of an algorithm that learns without a label, None of any other."""
+    kind = wants(model)
+    return next((task for task in _UNSUPERVISED if task == kind), None)
 
 
 def needs(model: str, task: Task) -> Needs:
@@ -231,7 +261,7 @@ def build(
     estimator = _construct(
         cls, {**_DEFAULTS.get(path, {}), **_seeded(cls, seed, rows * len(spec.leaves)), **params}
     )
-    if task != "regression" and not hasattr(estimator, "predict_proba"):
+    if task in ("binary", "multiclass") and not hasattr(estimator, "predict_proba"):
         estimator = _calibrated(estimator)
     if learns_unlabelled(estimator):
         _check_torch(choice.name)
@@ -267,7 +297,7 @@ def canonical(model: str, params: Mapping[str, Any]) -> dict[str, Any]:
 
 def class_path(name: str, task: Task) -> str:
     """Return the import path of the class a name means for a task."""
-    kind = _REGRESSION if task == "regression" else _CLASSES
+    kind = task if task == "regression" or task in UNSUPERVISED else _CLASSES
     if name not in ALGORITHMS:
         wanted = wants(name)
         if wanted is not None and wanted != kind:
@@ -382,7 +412,8 @@ def _load(path: str) -> type[Any]:
         ) from error
     if found is None:
         raise NotFound.named("class", name, dir(importlib.import_module(module)), within=module)
-    if not isinstance(found, type) or not (hasattr(found, "fit") and hasattr(found, "predict")):
+    answers = any(hasattr(found, each) for each in ("predict", "inverse_transform"))
+    if not isinstance(found, type) or not (hasattr(found, "fit") and answers):
         raise Unsupported(
             f"{path} is not an estimator: it has no fit and predict.",
             hint=f"Choose a class of scikit-learn, or one of {', '.join(ALGORITHMS)}.",

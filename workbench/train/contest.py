@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from workbench.engines.duckdb import fetch
 from workbench.errors import WorkbenchError
-from workbench.names import quote
 from workbench.train import gate, latency
 from workbench.train.encoding import encode
 from workbench.train.evaluate import point
@@ -62,7 +61,7 @@ def keep_back(lake: Lake, cursor: Cursor, source: Source, rows: Rows, champion: 
             lake.run(
                 cursor,
                 f"SELECT {kept} AS kept FROM temp.{STAGED} AS {ROW} "
-                f"WHERE {quote(source.label)} IS NOT NULL ORDER BY hash({ROW})",
+                f"WHERE {source.labelled} ORDER BY hash({ROW})",
             )
         )
     except WorkbenchError:  # the rows lack its columns, or these hold something else by now
@@ -104,7 +103,8 @@ def decide(
     if champion is None or not condition.asks_champion:
         return gate.decide(condition, scores)
     # False and 0 are equal in Python, so the types of the classes are compared as well.
-    if (champion.classes, champion.value_type) != (challenger.classes, value_type(challenger.classes)):
+    kind = value_type(challenger.classes, challenger.task)
+    if (champion.classes, champion.value_type) != (challenger.classes, kind):
         return _refused(condition, champion, "predicts other values and cannot be compared")
     try:
         former = load(champion)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.derivation import fingerprint
 from workbench.engines.sql import normalise
-from workbench.errors import InvalidData, NotFound, StatementError
+from workbench.errors import InvalidData, NotFound, StatementError, Unsupported
 from workbench.intervals import parse_interval
 from workbench.names import check_name
 from workbench.ranges import Range
@@ -16,6 +16,9 @@ from workbench.train import algorithms, gate
 from workbench.train.evaluate import MEASURES, check_metric
 from workbench.train.space import Space, has_ranges
 from workbench.train.split import Split
+
+if TYPE_CHECKING:
+    from workbench.train.label import Task
 
 KIND = "model"
 
@@ -31,6 +34,7 @@ class Training:
     Attributes
     ----------
     name, query, label : str
+        The label is empty for an algorithm that learns without one.
     key : tuple of str
         Identifies a row; decides the split and is not a feature unless `features` names it.
     features : tuple of str or None
@@ -72,7 +76,7 @@ class Training:
         name: str,
         query: str,
         *,
-        label: str,
+        label: str | None = None,
         key: str | Sequence[str] | None = None,
         features: str | Sequence[str] | None = None,
         exclude: str | Sequence[str] | None = None,
@@ -104,7 +108,7 @@ class Training:
         training = cls(
             name,
             query.strip().rstrip(";").rstrip(),
-            label,
+            label or "",
             _names(key),
             None if features is None else _names(features),
             _names(exclude),
@@ -128,6 +132,8 @@ class Training:
         check_name(self.name, KIND)
         if not self.query:
             raise StatementError(f"The training of {self.name!r} has no query.", hint="Write it after AS.")
+        algorithms.check(self.model, self.params)
+        self._check_label()
         self._check_columns()
         if self.prepare not in _PREPARE:
             raise NotFound.named("PREPARE", self.prepare, _PREPARE)
@@ -138,7 +144,6 @@ class Training:
                 f"SPLIT BY {self.split} needs a KEY, by which the rows of a stratum are divided.",
                 hint="Say KEY (id).",
             )
-        algorithms.check(self.model, self.params)
         self._check_search()
         if self.metric is not None:
             self._check_metric(self.metric)
@@ -157,29 +162,49 @@ class Training:
                 f"TUNE {self.tune!r} is not a number of trials.", hint="Try at least one: TUNE 30 TRIALS."
             )
         if self.searches:
+            if self.unsupervised is not None:
+                raise Unsupported(
+                    f"{self.model} learns without a label, so there is nothing to search settings by.",
+                    hint="Train it with each setting, and compare the versions with models.",
+                )
             wanted = algorithms.wants(self.model)
             for task in ("regression", "binary"):
                 if wanted in (None, "regression" if task == "regression" else "classes"):
                     Space.of(self.model, self.params, task, stops=False)
 
-    def _check_columns(self) -> None:
-        if not self.label.strip():
+    @property
+    def unsupervised(self) -> Task | None:
+        """The task, where it is one without a label."""
+        return algorithms.without_label(self.model)
+
+    def _check_label(self) -> None:
+        if self.unsupervised is None and not self.label.strip():
             raise StatementError(
                 f"The training of {self.name!r} has no label.", hint="Name the column: LABEL late."
             )
+        if self.unsupervised is not None and self.label:
+            raise InvalidData(
+                f"{self.model} learns without a label.",
+                hint=f"Leave LABEL out; EXCEPT ({self.label}) keeps the column out of the features.",
+            )
+
+    def _check_columns(self) -> None:
         if self.features is not None and self.exclude:
             raise InvalidData("FEATURES and EXCEPT cannot be given together.", hint="Keep one of them.")
         if self.features == ():
             raise InvalidData(
                 f"FEATURES of {self.name!r} is empty.", hint="Name columns, or leave FEATURES out."
             )
-        if self.label.lower() in {each.lower() for each in self.features or ()}:
+        if self.label and self.label.lower() in {each.lower() for each in self.features or ()}:
             raise InvalidData(f"The label {self.label!r} cannot be a feature as well.")
         if self.weight is not None and self.weight.lower() == self.label.lower():
             raise InvalidData(f"The label {self.label!r} cannot be the weight as well.")
 
     def _check_metric(self, metric: str) -> None:
         check_metric(metric)
+        if self.unsupervised is not None:
+            check_metric(metric, self.unsupervised)
+            return
         wanted = algorithms.wants(self.model)
         if wanted is not None and (wanted == "regression") != ("regression" in MEASURES[metric].tasks):
             raise InvalidData(f"METRIC {metric} does not go with {self.model}, which is for {wanted}.")

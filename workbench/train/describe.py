@@ -35,7 +35,7 @@ def describe_model(lake: Lake, ref: str) -> Description:
         "status": model.decision,
         "task": model.task,
         "algorithm": model.algorithm,
-        "label": model.label,
+        **({"label": model.label} if model.label else {}),
         "reads": ", ".join(model.inputs),
         "rows": model.rows,
         "held out": f"{model.holdout:.1%}, by {Split.from_record(model.split)}",

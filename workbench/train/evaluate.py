@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from workbench.errors import NotFound
@@ -52,16 +52,20 @@ class Answers:
         The same for the prediction.
     probabilities : ndarray (n × classes) or None
         None for a regression.
+    quantities : mapping of str to ndarray (n)
+        Where there is no truth, what the metrics are computed of; NaN where a row has none.
     """
 
     truth: npt.NDArray[Any]
     predicted: npt.NDArray[Any]
     probabilities: Floats | None = None
+    quantities: Mapping[str, Floats] = field(default_factory=dict)
 
     def take(self, rows: npt.NDArray[np.int64]) -> Answers:
         """Return the answers for some of the rows."""
         probabilities = None if self.probabilities is None else self.probabilities[rows]
-        return Answers(self.truth[rows], self.predicted[rows], probabilities)
+        quantities = {name: each[rows] for name, each in self.quantities.items()}
+        return Answers(self.truth[rows], self.predicted[rows], probabilities, quantities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +277,25 @@ def _r2(answers: Answers, weights: Floats) -> Floats:
     return 1 - _mean(weights, _squares(answers)) / spread
 
 
+def _quantity(name: str) -> Callable[[Answers, Floats], Floats]:
+    """Return the metric that is the mean of a quantity over the rows that have it."""
+
+    def compute(answers: Answers, weights: Floats) -> Floats:
+        import numpy as np
+
+        each = answers.quantities[name]
+        known = np.isfinite(each)
+        return _mean(weights[:, known], each[known])
+
+    return compute
+
+
+def _explained_variance(answers: Answers, weights: Floats) -> Floats:
+    lost, spread = answers.quantities["lost"], answers.quantities["spread"]
+    result: Floats = 1 - (weights @ lost) / (weights @ spread)
+    return result
+
+
 MEASURES: dict[str, Measure] = {
     "auc": Measure(("binary",), True, _auc),
     "accuracy": Measure(("binary", "multiclass"), True, _accuracy),
@@ -284,4 +307,9 @@ MEASURES: dict[str, Measure] = {
     "rmse": Measure(("regression",), False, _rmse),
     "mae": Measure(("regression",), False, _mae),
     "r2": Measure(("regression",), True, _r2),
+    "silhouette": Measure(("clustering",), True, _quantity("silhouette")),
+    "distortion": Measure(("clustering",), False, _quantity("distortion")),
+    "flagged": Measure(("anomaly",), False, _quantity("flagged")),
+    "strangeness": Measure(("anomaly",), False, _quantity("strangeness")),
+    "explained_variance": Measure(("components",), True, _explained_variance),
 }

@@ -23,7 +23,8 @@ def choose_features(training: Training, columns: Sequence[str] | Mapping[str, st
     """
     if training.features is not None:
         return tuple(find_column(name, columns, "feature") for name in training.features)
-    left_out = {training.label, *training.key, *training.rule().columns, *training.exclude}
+    label = {training.label} if training.label else set()
+    left_out = {*label, *training.key, *training.rule().columns, *training.exclude}
     left_out |= {training.weight} if training.weight else set()
     for name in training.exclude:
         find_column(name, columns, "column to leave out")

@@ -56,6 +56,8 @@ def found_charts(lake: Lake, model: Model) -> dict[str, Chart]:
     roc = {"curve": "roc", "x": '"false positive rate"', "y": '"true positive rate"'}
     detection = {"curve": "precision_recall", "x": "recall", "y": "precision"}
     residuals = {"curve": "residuals", "x": "predicted", "y": '"actual − predicted"'}
+    kept = {"curve": "explained_variance", "x": "components", "y": '"variance kept"'}
+    scores = {"curve": "strangeness", "x": '"share of the rows"', "y": "score"}
     charts = {
         "Importance": Chart(bars, "bar", by, "feature"),
         "Confusion matrix": Chart(
@@ -81,6 +83,12 @@ def found_charts(lake: Lake, model: Model) -> dict[str, Chart]:
             "predicted",
             "actual − predicted",
             series="series",
+        ),
+        "Explained variance": Chart(
+            _read(lake, model, _CURVE.format(**kept)), "line", "components", "variance kept", series="series"
+        ),
+        "Scores of the held-out rows": Chart(
+            _read(lake, model, _CURVE.format(**scores)), "line", "share of the rows", "score", series="series"
         ),
     }
     return {title: chart for title, chart in charts.items() if len(chart.data)}

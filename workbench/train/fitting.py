@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import InvalidData
 from workbench.progress import step
-from workbench.train import algorithms, contest, environment, gate
+from workbench.train import algorithms, contest, environment, gate, unsupervised
 from workbench.train.boosting import EARLY_STOPPING, Examples, validation_rows
 from workbench.train.comparison import Contender, against_xgboost
 from workbench.train.dataset import FeatureSpec, describe
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from workbench.train.definition import Training
+    from workbench.train.label import Task
     from workbench.train.model import Model
     from workbench.train.reading import Rows, Source
     from workbench.train.trials import Trial
@@ -85,6 +86,8 @@ def fit(
     ModelError
         If the estimator fails.
     """
+    if training.unsupervised is not None:
+        return _fit_unlabelled(training, training.unsupervised, source, rows, champion, load, choice)
     label = read_label(source.label, rows.table["__label"], _wanted(training))
     _check_task(training, label)
     _check_classes(label, rows)
@@ -131,6 +134,56 @@ def fit(
         environment.describe(fitted.estimator),
         report,
         trials,
+    )
+
+
+def _fit_unlabelled(
+    training: Training,
+    task: Task,
+    source: Source,
+    rows: Rows,
+    champion: Model | None,
+    load: Load,
+    choice: algorithms.Choice | None,
+) -> Fit:
+    """Fit and evaluate an algorithm that learns without a label."""
+    import numpy as np
+
+    if training.metric is not None:
+        check_metric(training.metric, task)
+    condition = gate.parse(training.deploy)
+    condition.check(task)
+    choice = choice or algorithms.Choice(training.model, training.params)
+    learned, tested = _sides(rows)
+    spec = describe(learned, source.features)
+    weights = read_weights(source.weight or "", rows.weights) if rows.weights is not None else None
+    examples = Examples(encode(learned, spec), np.zeros(learned.num_rows), weights)
+    estimator = algorithms.build(
+        choice, task, spec, prepare=training.prepare, seed=training.seed, rows=len(examples)
+    )
+    with step(f"Fitting {choice.name}"):
+        algorithms.fit(estimator, examples)
+    fitted = Fitted(training.name, task, spec, (), estimator, source.preparation)
+    with step("Evaluating"):
+        matrix = encode(tested, spec)
+        answers = fitted.answers(matrix, np.zeros(tested.num_rows))
+        constant = unsupervised.baseline(estimator, examples.matrix, matrix, task)
+        metrics = evaluate(task, answers, constant, seed=training.seed)
+        first = training.metric or next(iter(metrics))
+        decision = contest.decide(
+            condition, fitted, answers, metrics, champion, load, tested, rows, seed=training.seed
+        )
+        report = unsupervised.make_report(answers, estimator, task)
+    return Fit(
+        fitted,
+        choice,
+        {first: metrics[first], **metrics},
+        decision,
+        learned.num_rows,
+        tested.num_rows,
+        tuple(source.notes),
+        environment.describe(estimator),
+        report,
     )
 
 

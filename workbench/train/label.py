@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-Task = Literal["regression", "binary", "multiclass"]
+Task = Literal["regression", "binary", "multiclass", "clustering", "anomaly", "components"]
 Value = bool | int | float | str
-ValueType = Literal["BOOLEAN", "BIGINT", "DOUBLE", "VARCHAR"]
+ValueType = Literal["BOOLEAN", "BIGINT", "DOUBLE", "VARCHAR", "DOUBLE[]"]
+
+UNSUPERVISED: dict[str, ValueType] = {"clustering": "BIGINT", "anomaly": "BOOLEAN", "components": "DOUBLE[]"}
+"""The tasks without a label, and the type of what each predicts."""
 
 MOST_WHOLE_CLASSES = 20
 """A whole-number label with more different values than this is a quantity, not a class."""
@@ -132,14 +135,18 @@ def _constant(name: str, value: object) -> InvalidData:
     )
 
 
-def value_type(classes: tuple[Value, ...]) -> ValueType:
-    """Return the DuckDB type of the predicted values.
+def value_type(classes: tuple[Value, ...], task: str = "") -> ValueType:
+    """Return the DuckDB type of the predicted values; the task matters where there is no label.
 
     Examples
     --------
     >>> value_type((False, True)), value_type(()), value_type(("no", "yes"))
     ('BOOLEAN', 'DOUBLE', 'VARCHAR')
+    >>> value_type((), "clustering")
+    'BIGINT'
     """
+    if task in UNSUPERVISED:
+        return UNSUPERVISED[task]
     if not classes or isinstance(classes[0], float):
         return "DOUBLE"
     if isinstance(classes[0], bool):

@@ -26,7 +26,9 @@ class Model:
 
     Attributes
     ----------
-    task : {"regression", "binary", "multiclass"}
+    task : {"regression", "binary", "multiclass", "clustering", "anomaly", "components"}
+    label : str
+        Empty where it learned without one.
     algorithm : str
         A short name or an import path.
     key : tuple of str
@@ -152,7 +154,7 @@ class Model:
     @property
     def value_type(self) -> ValueType:
         """The DuckDB type of what it predicts."""
-        return value_type(self.classes)
+        return value_type(self.classes, self.task)
 
     @property
     def decision(self) -> str:

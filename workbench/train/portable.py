@@ -26,10 +26,17 @@ class RawModel:
         self.estimator = estimator
 
     def predict(self, model_input: Any, params: Any = None) -> np.ndarray[Any, Any]:
-        """Predict the rows of a frame by column name; one value for each."""
+        """Predict the rows of a frame by column name; one value for each, or a row of components."""
         matrix = self.matrix(self._whole(pd.DataFrame(model_input)))
         if self.about["task"] == "regression":
             return np.asarray(self.estimator.predict(matrix), np.float64)
+        if self.about["task"] == "clustering":
+            return np.asarray(self.estimator.predict(matrix), np.int64)
+        if self.about["task"] == "anomaly":
+            strange: np.ndarray[Any, Any] = np.asarray(self.estimator.predict(matrix)) == -1
+            return strange
+        if self.about["task"] == "components":
+            return np.asarray(self.estimator.transform(matrix), np.float64)
         best = np.asarray(self.estimator.predict_proba(matrix)).argmax(axis=1)
         classes = self.about["classes"]
         kind = object if any(isinstance(each, str) for each in classes) else None

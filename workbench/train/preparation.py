@@ -135,10 +135,13 @@ def prepared_query(
         )
 
     def where(relation: str, names: Sequence[str]) -> str:
-        held_out = _held_out(lake, cursor, replace(split, columns=tuple(names[:-1])), relation)
-        return f"{names[-1]} IS NOT NULL AND NOT ({held_out})"
+        columns = tuple(names[: len(split.columns)])
+        held_out = _held_out(lake, cursor, replace(split, columns=columns), relation)
+        labels = [f"{name} IS NOT NULL" for name in names[len(columns) :]]
+        return " AND ".join([*labels, f"NOT ({held_out})"])
 
-    only = Only((*split.columns, training.label), where)
+    label = [training.label] if training.label else []
+    only = Only((*split.columns, *label), where)
     return prepare(cursor, query, training.key, training.label, only)
 
 
@@ -147,7 +150,8 @@ def union(lake: Lake, cursor: Cursor, prepared: Prepared, training: Training, sp
     if prepared.sql == prepared.blind:
         return prepared.sql
     held_out = _held_out(lake, cursor, split.resolved(training.key, ()), f"{prepared.blind}\n")
-    known = f"coalesce(NOT ({held_out}), false) AND {quote(training.label)} IS NOT NULL"
+    known = f"coalesce(NOT ({held_out}), false)"
+    known += f" AND {quote(training.label)} IS NOT NULL" if training.label else ""
     return (
         f"SELECT * FROM ({prepared.sql}\n) WHERE {known} "
         f"UNION ALL SELECT * FROM ({prepared.blind}\n) WHERE NOT ({known})"
@@ -182,7 +186,10 @@ def planned_query(
         The plan as a query, and the plan.
     """
     split = split.resolved(training.key, ())
-    if training.prepare != "auto" or calls_steps(training.query) or not split.columns:
+    # Without a label, what goes before the estimator prepares the columns.
+    if training.prepare != "auto" or not training.label:
+        return None
+    if calls_steps(training.query) or not split.columns:
         return None
     features = choose_features(training, types)
     if {name.lower() for name in split.columns} & {name.lower() for name in features}:

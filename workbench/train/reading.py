@@ -63,6 +63,16 @@ class Source:
     notes: tuple[str, ...] = ()
     weight: str | None = None
 
+    @property
+    def truth(self) -> str:
+        """The label in SQL; NULL where there is none."""
+        return quote(self.label) if self.label else "NULL"
+
+    @property
+    def labelled(self) -> str:
+        """The condition that a row has a label, or that none is asked for."""
+        return f"{quote(self.label)} IS NOT NULL" if self.label else "true"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
@@ -123,11 +133,11 @@ def stage(
         query = planned[0] if prepared is None else union(lake, cursor, prepared, training, split)
         described = _run(lake, cursor, query)
     types = {row[0]: row[1] for row in described if prepared is None or not is_raw(row[0])}
-    label = find_column(training.label, types, "label")
+    label = find_column(training.label, types, "label") if training.label else ""
     features = tuple(planned[1].features) if planned else choose_features(training, types)
     row = lake.run(
         cursor,
-        f"SELECT count(*), count({quote(label)}), sum(hash({ROW})::HUGEINT)::VARCHAR "
+        f"SELECT count(*), count({quote(label) if label else '*'}), sum(hash({ROW})::HUGEINT)::VARCHAR "
         f"FROM temp.{STAGED} AS {ROW}",
     ).fetchone()
     assert row is not None
@@ -180,10 +190,10 @@ def read(lake: Lake, cursor: Cursor, source: Source, split: Split, *, unlabelled
     table = fetch(
         lake.run(
             cursor,
-            f"SELECT {quote_all([*source.features, *source.raw])}, {quote(source.label)} AS __label, "
+            f"SELECT {quote_all([*source.features, *source.raw])}, {source.truth} AS __label, "
             f"{weight}{split.fold(source.types, ROW)} AS {_FOLD}, "
             f"{split.expression(source.types)} AS {_HELD_OUT} FROM {relation} AS {ROW} "
-            f"WHERE {quote(source.label)} IS NOT NULL ORDER BY hash({ROW})",
+            f"WHERE {source.labelled} ORDER BY hash({ROW})",
         )
     )
     held_out = table[_HELD_OUT].to_numpy()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import ModelError
-from workbench.train import algorithms
+from workbench.train import algorithms, unsupervised
 from workbench.train.encoding import encode
 from workbench.train.evaluate import Answers
 from workbench.train.label import decode
@@ -44,7 +46,7 @@ class Fitted:
         -------
         pyarrow.Table
             `value`, in the label's type, and `score`: the probability of the positive class, or of
-            the predicted one of several; NULL for a regression.
+            the predicted one of several; NULL for a regression. Without a label see `unsupervised`.
 
         Raises
         ------
@@ -56,7 +58,12 @@ class Fitted:
         import numpy as np
         import pyarrow as pa
 
-        answered = self.raw(encode(self.prepared(rows), self.features))
+        matrix = encode(self.prepared(rows), self.features)
+        if unsupervised.is_unsupervised(self.task):
+            with self._guarded(len(matrix)):
+                value, score = unsupervised.predict(self.estimator, matrix, self.task)
+            return pa.table({"value": value, "score": score})
+        answered = self.raw(matrix)
         if self.task == "regression":
             return pa.table({"value": pa.array(answered), "score": pa.nulls(len(answered), pa.float64())})
         predicted = _best(answered)
@@ -65,19 +72,36 @@ class Fitted:
         return pa.table({"value": decode(predicted, self.classes), "score": pa.array(score)})
 
     def raw(self, matrix: Matrix) -> npt.NDArray[np.float64]:
-        """Return probabilities (n × classes), or the values of a regression (n)."""
+        """Return probabilities (n × classes), the values of a regression (n), or components (n × kept)."""
         import numpy as np
+
+        if self.task == "components":
+            with self._guarded(len(matrix)):
+                return unsupervised.components(self.estimator, matrix)
+        if unsupervised.is_unsupervised(self.task):
+            with self._guarded(len(matrix)):
+                value, score = unsupervised.predict(self.estimator, matrix, self.task)
+            return np.column_stack([np.asarray(each, np.float64) for each in (value, score)])
 
         if not len(matrix):
             # scikit-learn refuses to answer for no rows.
             return np.empty(0) if self.task == "regression" else np.empty((0, len(self.classes)))
-        try:
+        with self._guarded(len(matrix)):
             return algorithms.answer(self.estimator, matrix, self.task)
+
+    @contextmanager
+    def _guarded(self, count: int) -> Iterator[None]:
+        """Name the model in whatever its library raises."""
+        try:
+            yield
         except Exception as error:
-            raise ModelError(f"The model {self.ref} failed on {len(matrix):,} rows: {error}") from error
+            raise ModelError(f"The model {self.ref} failed on {count:,} rows: {error}") from error
 
     def answers(self, matrix: Matrix, truth: npt.NDArray[Any]) -> Answers:
-        """Answer for rows whose truth is known (class numbers or values)."""
+        """Answer for rows whose truth is known (class numbers or values); without a label it is nothing."""
+        if unsupervised.is_unsupervised(self.task):
+            with self._guarded(len(matrix)):
+                return unsupervised.answers(self.estimator, matrix, self.task)
         answered = self.raw(matrix)
         if self.task == "regression":
             return Answers(truth, answered)

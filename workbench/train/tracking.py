@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import platform
 import shutil
 import sqlite3
 import tempfile
@@ -26,6 +27,7 @@ from urllib.parse import unquote, urlparse
 
 from workbench.errors import ModelError, NotFound
 from workbench.train.environment import DIRTY
+from workbench.train.label import value_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -352,9 +354,7 @@ def _save(path: Path, entry: Entry) -> None:
     from mlflow.types import ColSpec, Schema
     from mlflow.types.schema import AnyType
 
-    classes = entry.about["classes"]
-    kind = {bool: "boolean", int: "long", float: "double", str: "string"}
-    output = ColSpec(kind[type(classes[0])] if classes else "double")
+    output = ColSpec(_output(entry))
     # MLflow refuses whole numbers where a signature says double, and a missing whole number is one.
     signature = ModelSignature(Schema([ColSpec(AnyType(), name) for name in entry.inputs]), Schema([output]))
     package = type(entry.estimator).__module__.partition(".")[0]
@@ -378,6 +378,14 @@ def _save(path: Path, entry: Entry) -> None:
     _add_raw(path, entry)
 
 
+def _output(entry: Entry) -> Any:
+    """Return MLflow's type of what a model predicts."""
+    from mlflow.types.schema import Array, DataType
+
+    kinds = {"BOOLEAN": "boolean", "BIGINT": "long", "DOUBLE": "double", "VARCHAR": "string"}
+    return kinds.get(value_type(tuple(entry.about["classes"]), entry.task)) or Array(DataType.double)
+
+
 def _add_raw(path: Path, entry: Entry) -> None:
     """Let `mlflow.pyfunc` load the model as a function of raw rows."""
     from mlflow.models import Model
@@ -388,6 +396,9 @@ def _add_raw(path: Path, entry: Entry) -> None:
     about = {"task": entry.task, "classes": entry.about["classes"], "sql": entry.sql, "whole": entry.whole}
     (path / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
     model = Model.load(str(path))
+    if "python_function" not in model.flavors:  # what has no predict, MLflow takes for no function
+        environment = {"conda": "conda.yaml", "virtualenv": "python_env.yaml"}
+        model.add_flavor("python_function", env=environment, python_version=platform.python_version())
     model.flavors["python_function"] |= {"loader_module": _PORTABLE, "code": code.name, "data": "."}
     if _is_own(entry.estimator):
         # Folders without __init__.py give way to the installed package where there is one.

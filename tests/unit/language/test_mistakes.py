@@ -24,7 +24,7 @@ MISTAKES = {
     "train m LABEL y WHEN manual DEPLOY WHEN a > 1 |WHEN manual AS select 1": "WHEN is there twice.",
     "train m LABEL y FEATURES (a) EXCEPT (b)| AS select 1": "FEATURES and EXCEPT cannot both stand.",
     "train m LABEL y PARAMS |{a: 1, a: 2} AS select 1": "The key 'a' is there twice.",
-    "train m|": "train needs LABEL col.",
+    "train m|": "train needs a body.",
     "undo t|": "undo needs TO @n.",
     "train m LABEL y|": "train needs a body.",
     "train m LABEL y| AS": "train needs a body.",
