@@ -474,18 +474,19 @@ class Store(Keeping):
         NotFound
             If nothing of that name is kept up to date.
         """
-        if name is not None and name in registry.names(self._lake):
-            run = registry.get(self._lake, f"{name}@latest").refresh(self._lake, full=full)
-            self._follow_model(name)
-            return [run]
         known = answers.scheduled(self._lake)
-        if name is not None:
+        if name is not None and not any(each.name == name and each.kind != "model" for each in known):
+            if name in registry.names(self._lake):
+                run = registry.get(self._lake, f"{name}@latest").refresh(self._lake, full=full)
+                self._follow_model(name)
+                return [run]
             name = self._lake.records.spelling(name)
             if name not in {each.name for each in known}:
                 name = self._derivation_name(name)
         runs = refresh(self._lake, known, name, full=full)
         changed = [each.output for each in known for run in runs if run.name == each.name]
-        runs += after_write(self._lake, self._on_write(), changed)
+        if changed:
+            runs += after_write(self._lake, self._on_write(), changed)
         self._follow_models(runs)
         return runs
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from workbench.bind import Binding, bindings
 from workbench.derivation import Derivation
@@ -23,7 +24,11 @@ BINDING, TRANSFORM = "binding", "transform"
 
 def derivations(lake: Lake) -> list[Derivation]:
     """List all that the store keeps up to date, but what is paused."""
-    rows = [row for row in lake.records.definitions() if row["status"] == "active"]
+    return _derivations(lake.records.definitions())
+
+
+def _derivations(rows: Sequence[Mapping[str, Any]]) -> list[Derivation]:
+    rows = [row for row in rows if row["status"] == "active"]
     found: list[Derivation] = [Transform.from_record(row) for row in rows if row["kind"] == TRANSFORM]
     found += [Binding.from_record(row) for row in rows if row["kind"] == BINDING]
     return found
@@ -31,15 +36,16 @@ def derivations(lake: Lake) -> list[Derivation]:
 
 def scheduled(lake: Lake) -> list[Derivation]:
     """List all that triggers act on: derivations, fits of the transforms among them, and models."""
-    known = derivations(lake)
+    rows = lake.records.definitions()
+    known = _derivations(rows)
     fits = refits([each for each in known if isinstance(each, Transform)])
-    return [*fits, *known, *_retrained(lake)]
+    return [*fits, *known, *_retrained(lake, rows)]
 
 
-def _retrained(lake: Lake) -> list[Derivation]:
+def _retrained(lake: Lake, rows: Sequence[Mapping[str, Any]]) -> list[Derivation]:
     """List the models that are trained again by a trigger."""
-    rows = [row for row in lake.records.definitions("model") if row["status"] == "active"]
-    named = [row["name"] for row in rows if row["definition"].get("when", "manual") != "manual"]
+    models = [row for row in rows if row["kind"] == "model" and row["status"] == "active"]
+    named = [row["name"] for row in models if row["definition"].get("when", "manual") != "manual"]
     return [registry.get(lake, f"{name}@latest") for name in named]
 
 

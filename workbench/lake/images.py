@@ -7,12 +7,12 @@ nothing was deleted nothing is read for it. More rows than changed may be given,
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from workbench.engines.duckdb import Cursor, execute
 from workbench.lake.deletions import deletions_query
+from workbench.lake.snapshots import UPKEEP, Journal, read_journal
 from workbench.lake.tables import TableInfo
 from workbench.names import quote, quote_all
 
@@ -22,9 +22,7 @@ _THIS_TABLE = (
     "WHERE t.end_snapshot IS NULL AND s.end_snapshot IS NULL "
     "AND s.schema_name = $schema AND t.table_name = $name"
 )
-_ENTRY = re.compile(r'([a-z_]+):((?:"(?:[^"]|"")*"\.?)+|\d+)')
 _DELETES = ("deleted_from_table", "inlined_delete")
-_MOVES = ("compacted_table", "merge_adjacent", "rewrite_delete", "flushed_inlined")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,54 +53,57 @@ class Window:
 
 def read_window(cursor: Cursor, table: TableInfo, since: int, head: int) -> Window:
     """Read from the catalog what happened to a table in (`since`, `head`]."""
-    known = execute(
-        cursor,
-        f"SELECT table_id, t.begin_snapshot, "
-        f"(SELECT count(*) FROM {_META}.ducklake_snapshot WHERE snapshot_id = $since), "
-        f"(SELECT count(*) FROM {_META}.ducklake_column AS c WHERE c.table_id = t.table_id "
-        "AND (c.begin_snapshot > $since OR c.end_snapshot > $since)) "
-        f"FROM {_THIS_TABLE}",
-        {"since": since, "schema": table.schema, "name": table.name},
-    ).fetchone()
-    if known is None:
-        return Window(-1, since, head, obstacle=f"{table.qualified} is gone")
-    table_id, born, present, columns = known
+    return window_in(cursor, table, since, read_journal(cursor, since, head))
+
+
+def window_in(
+    cursor: Cursor, table: TableInfo, since: int, journal: Journal, table_id: int | None = None
+) -> Window:
+    """Find in a journal that reaches back to `since` what happened to a table after it.
+
+    The catalog is not asked for the columns of the table `table_id` where no table of the lake changed.
+    """
     obstacle = ""
-    if not present:
+    if since not in journal.versions:
         obstacle = f"snapshot {since} of {table.qualified} has expired"
-    elif born > since:
-        obstacle = f"{table.qualified} was made anew"
-    elif columns:
-        obstacle = f"the columns of {table.qualified} changed"
-    kinds = _kinds(cursor, str(table_id), since, head)
+    if obstacle or table_id is None or journal.versions[since] != journal.versions[journal.head]:
+        known = execute(
+            cursor,
+            "SELECT table_id, t.begin_snapshot, "
+            f"(SELECT count(*) FROM {_META}.ducklake_column AS c WHERE c.table_id = t.table_id "
+            "AND (c.begin_snapshot > $since OR c.end_snapshot > $since)) "
+            f"FROM {_THIS_TABLE}",
+            {"since": since, "schema": table.schema, "name": table.name},
+        ).fetchone()
+        if known is None:
+            return Window(-1, since, journal.head, obstacle=f"{table.qualified} is gone")
+        table_id, born, columns = known
+        assert table_id is not None
+        if not obstacle and born > since:
+            obstacle = f"{table.qualified} was made anew"
+        elif not obstacle and columns:
+            obstacle = f"the columns of {table.qualified} changed"
+    kinds = journal.kinds(table_id, since)
     return Window(
         table_id,
         since,
-        head,
+        journal.head,
         deletes=any(kind.startswith(_DELETES) for kind in kinds),
-        moved=any(kind.startswith(_MOVES) for kind in kinds),
+        moved=any(kind.startswith(UPKEEP) for kind in kinds),
         obstacle=obstacle,
     )
 
 
-def _kinds(cursor: Cursor, table_id: str, since: int, head: int) -> set[str]:
-    rows = execute(
-        cursor,
-        f"SELECT changes_made FROM {_META}.ducklake_snapshot_changes "
-        "WHERE snapshot_id > ? AND snapshot_id <= ?",
-        [since, head],
-    ).fetchall()
-    return {kind for (made,) in rows for kind, value in _ENTRY.findall(made or "") if value == table_id}
-
-
 def is_untouched(cursor: Cursor, table: TableInfo, since: int, head: int) -> bool:
     """Tell whether neither a write nor upkeep touched a table in (`since`, `head`]."""
+    if since == head:
+        return True
     row = execute(
         cursor,
         f"SELECT table_id FROM {_THIS_TABLE} AND t.begin_snapshot <= $since",
         {"since": since, "schema": table.schema, "name": table.name},
     ).fetchone()
-    return row is not None and not _kinds(cursor, str(row[0]), since, head)
+    return row is not None and not read_journal(cursor, since, head).kinds(row[0], since)
 
 
 def count_rows(cursor: Cursor, table: TableInfo) -> int:

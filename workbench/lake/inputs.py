@@ -59,10 +59,15 @@ def moved(cursor: Cursor, watermarks: Mapping[str, int], inputs: Iterable[str], 
     inputs = list(inputs)
     if not inputs:
         return []
-    unread = [name for name in inputs if name not in watermarks]
     read = [watermarks[name] for name in inputs if name in watermarks]
     changed = changed_tables(cursor, min(read), head) if read else {}
-    return unread + [
+    return behind(watermarks, inputs, changed)
+
+
+def behind(watermarks: Mapping[str, int], inputs: Iterable[str], changed: Mapping[str, int]) -> list[str]:
+    """Name the inputs never read, then those that `changed` in a later snapshot than their watermark."""
+    inputs = list(inputs)
+    return [name for name in inputs if name not in watermarks] + [
         name for name in inputs if name in watermarks and changed.get(name, 0) > watermarks[name]
     ]
 

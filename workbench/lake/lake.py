@@ -48,12 +48,14 @@ RETRIES = 5
 class Transaction:
     """One commit while it is open: `cursor` runs its statements, `snapshot` is set at its end.
 
-    `written` names the tables whose keys the commit must check (qualified); None checks all.
+    `head` is the snapshot that it builds on. `written` names the tables whose keys the commit must
+    check (qualified); None checks all.
     """
 
     cursor: Cursor
     message: str
     run_id: str | None = None
+    head: int = 0
     written: set[str] | None = field(default_factory=set)
     snapshot: int | None = None
 
@@ -285,7 +287,7 @@ class Lake:
                 token = uuid.uuid4().hex
                 execute(cursor, "BEGIN")
                 try:
-                    before = self.head(cursor)
+                    tx.head = self.head(cursor)
                     yield tx
                     seal_keys(self, tx)
                     _set_message(tx, token)
@@ -296,7 +298,7 @@ class Lake:
                     if isinstance(error, duckdb.Error | RuntimeError):
                         reraise(error)
                     raise
-                tx.snapshot = _find_snapshot(cursor, before, token)
+                tx.snapshot = _find_snapshot(cursor, tx.head, token)
         finally:
             if own:
                 cursor.close()

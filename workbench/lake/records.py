@@ -247,13 +247,17 @@ class Records:
             )
         known = [(name, snapshot, before[name]) for name, snapshot in snapshots.items() if name in before]
         if known:
-            places = ", ".join("(?, ?, ?)" for _ in known)
+            moved = " ".join("WHEN ? THEN ?" for _ in known)
+            where = " OR ".join("input = ? AND snapshot = ?" for _ in known)
             row = execute(
                 tx.cursor,
-                "UPDATE lake.mlstore.watermarks AS w SET snapshot = v.snapshot "
-                f"FROM (VALUES {places}) AS v(input, snapshot, before) "
-                "WHERE w.derivation = ? AND w.input = v.input AND w.snapshot = v.before",
-                [*(part for each in known for part in each), derivation],
+                f"UPDATE lake.mlstore.watermarks SET snapshot = CASE input {moved} END "
+                f"WHERE derivation = ? AND ({where})",
+                [
+                    *(part for name, snapshot, _ in known for part in (name, snapshot)),
+                    derivation,
+                    *(part for name, _, old in known for part in (name, old)),
+                ],
             ).fetchone()
             if row is None or row[0] != len(known):
                 raise _moved_meanwhile(derivation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 _META = "__ducklake_metadata_lake"
 
 # Entries of DuckLake's changes_made that leave the rows of a table as they were.
-_UPKEEP = re.compile(r"^(compacted_table|flushed_inlined|merge_adjacent|rewrite_delete)")
+UPKEEP = ("compacted_table", "flushed_inlined", "merge_adjacent", "rewrite_delete")
+_ENTRY = re.compile(r'([a-z_]+):((?:"(?:[^"]|"")*"\.?)+|\d+)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,57 @@ class Snapshot:
     time: datetime
     author: str | None
     message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What the catalog says of the snapshots up to `head`, read at once.
+
+    Attributes
+    ----------
+    head : int
+    versions : dict of int to int
+        The version of the lake's schema in each snapshot, unless it has expired.
+    made : dict of int to str
+        What each of these snapshots changed, as DuckLake writes it.
+    """
+
+    head: int
+    versions: Mapping[int, int]
+    made: Mapping[int, str]
+
+    def kinds(self, table_id: int, after: int) -> set[str]:
+        """Name the kinds of change that were made to a table after a snapshot."""
+        wanted = str(table_id)
+        return {
+            kind
+            for snapshot, made in self.made.items()
+            if snapshot > after
+            for kind, value in entries(made)
+            if value == wanted
+        }
+
+    def changed_tables(self, ids: Mapping[int, str]) -> dict[str, int]:
+        """Name the tables whose rows or columns changed, with the last snapshot in which each did.
+
+        `ids` gives the names, `schema.name`, that tables have at the head.
+        """
+        names = {str(number): name for number, name in ids.items()}
+        return {
+            name: snapshot for snapshot, made in self.made.items() for name in _changed_names(made, names)
+        }
+
+
+def read_journal(cursor: Cursor, since: int, head: int) -> Journal:
+    """Read what was committed from `since` to `head`, both included."""
+    rows = execute(
+        cursor,
+        f"SELECT snapshot_id, schema_version, changes_made FROM {_META}.ducklake_snapshot "
+        f"LEFT JOIN {_META}.ducklake_snapshot_changes USING (snapshot_id) "
+        "WHERE snapshot_id BETWEEN ? AND ?",
+        [since, head],
+    ).fetchall()
+    return Journal(head, {row[0]: row[1] for row in rows}, {row[0]: row[2] or "" for row in rows})
 
 
 def read_snapshot(lake: Lake, snapshot: int) -> Snapshot:
@@ -52,7 +105,7 @@ def is_there(cursor: Cursor, snapshot: int) -> bool:
 def changes_by_snapshot(cursor: Cursor, after: int, until: int) -> dict[int, list[str]]:
     """Name, for each snapshot in (after, until], the tables whose rows or columns it changed.
 
-    Tables are named `schema.name`, by the names they have now.
+    Tables are named `schema.name`, by the names they have at `until`.
     """
     rows = execute(
         cursor,
@@ -60,13 +113,8 @@ def changes_by_snapshot(cursor: Cursor, after: int, until: int) -> dict[int, lis
         "WHERE snapshot_id > ? AND snapshot_id <= ? ORDER BY snapshot_id",
         [after, until],
     ).fetchall()
-    ids = _table_ids(cursor) if rows else {}
-    return {
-        int(snapshot): list(
-            dict.fromkeys(name for entry in _entries(changes or "") if "." in (name := ids.get(entry, entry)))
-        )
-        for snapshot, changes in rows
-    }
+    ids = {str(number): name for number, name in table_ids(cursor, until).items()} if rows else {}
+    return {int(snapshot): _changed_names(changes or "", ids) for snapshot, changes in rows}
 
 
 def changed_tables(cursor: Cursor, after: int, until: int) -> dict[str, int]:
@@ -78,28 +126,33 @@ def changed_tables(cursor: Cursor, after: int, until: int) -> dict[str, int]:
     }
 
 
-def _entries(changes: str) -> list[str]:
-    """Split DuckLake's `created_table:"main"."t",inserted_into_table:2` into names and ids.
+def entries(changes: str) -> list[tuple[str, str]]:
+    """Split DuckLake's text of what a snapshot changed into kinds, and names or ids of tables.
 
     Examples
     --------
-    >>> _entries('created_table:"main"."t",inserted_into_table:2,compacted_table:9')
-    ['main.t', '2']
+    >>> entries('created_table:"main"."t",inserted_into_table:2')
+    [('created_table', 'main.t'), ('inserted_into_table', '2')]
     """
-    found = []
-    for kind, value in re.findall(r'([a-z_]+):((?:"(?:[^"]|"")*"\.?)+|\d+)', changes):
-        if not _UPKEEP.match(kind):
-            found.append(value.replace('"', ""))
-    return found
+    return [(kind, value.replace('"', "")) for kind, value in _ENTRY.findall(changes)]
 
 
-def _table_ids(cursor: Cursor) -> dict[str, str]:
+def _changed_names(changes: str, ids: Mapping[str, str]) -> list[str]:
+    """Name the tables whose rows or columns a snapshot changed."""
+    found = (ids.get(value, value) for kind, value in entries(changes) if not kind.startswith(UPKEEP))
+    return list(dict.fromkeys(name for name in found if "." in name))
+
+
+def table_ids(cursor: Cursor, snapshot: int) -> dict[int, str]:
+    """Name the tables there are at a snapshot, `schema.name`, by their ids in the catalog."""
     rows = execute(
         cursor,
         f"SELECT t.table_id, s.schema_name, t.table_name FROM {_META}.ducklake_table AS t "
-        f"JOIN {_META}.ducklake_schema AS s USING (schema_id) WHERE t.end_snapshot IS NULL",
+        f"JOIN {_META}.ducklake_schema AS s USING (schema_id) WHERE t.begin_snapshot <= $at "
+        "AND (t.end_snapshot IS NULL OR t.end_snapshot > $at)",
+        {"at": snapshot},
     ).fetchall()
-    return {str(row[0]): f"{row[1]}.{row[2]}" for row in rows}
+    return {row[0]: f"{row[1]}.{row[2]}" for row in rows}
 
 
 def table_born(cursor: Cursor, table: TableInfo) -> int:

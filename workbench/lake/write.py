@@ -94,8 +94,8 @@ def stage(
     """
     raw = f"{name}_raw"
     execute(cursor, f"CREATE OR REPLACE TEMP TABLE {quote(raw)} AS {query}", params)
-    columns = stored_columns(cursor, f"temp.{quote(raw)}")
     described = execute(cursor, f"DESCRIBE FROM temp.{quote(raw)}").fetchall()
+    columns = {row[0]: _stored(row[1]) for row in described}
     if all(columns[row[0]] == row[1] for row in described):
         execute(cursor, f"DROP TABLE IF EXISTS temp.{quote(name)}")
         execute(cursor, f"ALTER TABLE temp.{quote(raw)} RENAME TO {quote(name)}")
@@ -243,11 +243,8 @@ def apply(tx: Transaction, table: TableInfo, delta: Delta, *, sealed: bool = Fal
         If the table was touched after the delta was found.
     """
     target = f"lake.{table.sql}"
-    if delta.snapshot is not None:
-        head = execute(tx.cursor, "SELECT id FROM lake.current_snapshot()").fetchone()
-        assert head is not None
-        if not is_untouched(tx.cursor, table, delta.snapshot, head[0]):
-            raise Conflict(f"{table.name!r} was written by somebody else meanwhile.", hint="Run it again.")
+    if delta.snapshot is not None and not is_untouched(tx.cursor, table, delta.snapshot, tx.head):
+        raise Conflict(f"{table.name!r} was written by somebody else meanwhile.", hint="Run it again.")
     if delta.updated or delta.deleted:
         gone = f"temp.{quote(delta.gone)}"
         if delta.key:

@@ -12,9 +12,10 @@ from workbench.derivation import Full, Incremental, Noop, Plan
 from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import InvalidData, NotFound, StatementError
 from workbench.lake import write
-from workbench.lake.images import Window, count_changed, count_rows, read_window, stage_images
-from workbench.lake.inputs import moved
+from workbench.lake.images import Window, count_changed, count_rows, stage_images, window_in
+from workbench.lake.inputs import behind
 from workbench.lake.keys import check_nulls, check_unique
+from workbench.lake.snapshots import Journal, read_journal
 from workbench.lake.write import Delta
 from workbench.names import quote, quote_all
 from workbench.transform.definition import Transform
@@ -96,15 +97,16 @@ def look(lake: Lake, cursor: Cursor, transform: Transform, head: int, *, full: b
     watermarks = lake.records.watermarks(transform.name, cursor=cursor)
     if full:
         return Look(Full("asked for"), head, watermarks)
-    changed = moved(cursor, watermarks, transform.inputs, head)
+    journal = read_journal(cursor, min(watermarks.values(), default=head), head)
+    catalog = Catalog.read(lake, cursor, journal)
+    changed = behind(watermarks, transform.inputs, journal.changed_tables(catalog.names))
     if not changed:
         return Look(Noop(), head, watermarks)
     obstacle = _first_obstacle(watermarks, changed)
     if obstacle:
         return Look(Full(obstacle), head, watermarks)
-    catalog = Catalog.read(lake, cursor)
     try:
-        windows = _windows(cursor, catalog, {name: watermarks[name] for name in changed})
+        windows = _windows(cursor, catalog, journal, {name: watermarks[name] for name in changed})
         division = division_of(lake, transform, catalog)
         division.steps(division.changes({name: watermarks[name] for name in changed}), _TOUCHED)
     except TooMuch as why:
@@ -133,14 +135,16 @@ def _first_obstacle(watermarks: Mapping[str, int], changed: list[str]) -> str:
     return ""
 
 
-def _windows(cursor: Cursor, catalog: Catalog, since: Mapping[str, int]) -> dict[str, Window]:
+def _windows(
+    cursor: Cursor, catalog: Catalog, journal: Journal, since: Mapping[str, int]
+) -> dict[str, Window]:
     """Read what happened to each changed table; raise TooMuch where that cannot be followed."""
-    windows = {}
+    windows, ids = {}, {name: number for number, name in catalog.names.items()}
     for name, snapshot in since.items():
         table = catalog.tables.get(name)
         if table is None:
             raise TooMuch(f"{name} is gone")
-        window = windows[name] = read_window(cursor, table, snapshot, catalog.head)
+        window = windows[name] = window_in(cursor, table, snapshot, journal, ids.get(name))
         if window.obstacle:
             raise TooMuch(window.obstacle)
         changed = count_changed(cursor, table, window)

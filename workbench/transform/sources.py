@@ -11,6 +11,7 @@ from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import WorkbenchError
 from workbench.lake import TableInfo
 from workbench.lake.inputs import view_texts
+from workbench.lake.snapshots import Journal, read_journal, table_ids
 from workbench.names import SCHEMAS
 from workbench.transform.units import Division, Source, Surroundings, Undivided, divide
 
@@ -20,35 +21,34 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 256
 _divisions: dict[object, Division] = {}
-_catalogs: WeakKeyDictionary[Lake, tuple[int, dict[str, TableInfo], dict[str, str]]] = WeakKeyDictionary()
+_catalogs: WeakKeyDictionary[Lake, tuple[int, Catalog]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The relations of a lake at one snapshot."""
+    """The relations of a lake: by their qualified names, the views' texts, and the tables' names by id."""
 
     tables: Mapping[str, TableInfo]
     views: Mapping[str, str]
-    head: int
+    names: Mapping[int, str]
 
     @classmethod
-    def read(cls, lake: Lake, cursor: Cursor) -> Catalog:
+    def read(cls, lake: Lake, cursor: Cursor, journal: Journal | None = None) -> Catalog:
         """Read it as `cursor` sees it, which has written nothing itself.
 
-        Tables, views and keys change only with the schema of the lake, which has a version.
+        Tables, views and keys change only with the schema of the lake, which has a version; `journal`
+        knows it.
         """
-        row = execute(
-            cursor,
-            "SELECT snapshot_id, schema_version FROM __ducklake_metadata_lake.ducklake_snapshot "
-            "WHERE snapshot_id = (SELECT id FROM lake.current_snapshot())",
-        ).fetchone()
-        assert row is not None
-        head, version = row
+        if journal is None:
+            head = lake.head(cursor)
+            journal = read_journal(cursor, head, head)
+        version = journal.versions[journal.head]
         known = _catalogs.get(lake)
         if known is None or known[0] != version:
             tables = {each.qualified: each for each in lake.tables.all(cursor)}
-            known = _catalogs[lake] = (version, tables, view_texts(cursor))
-        return cls(known[1], known[2], head)
+            read = cls(tables, view_texts(cursor), table_ids(cursor, journal.head))
+            known = _catalogs[lake] = (version, read)
+        return known[1]
 
     def source(self, name: str) -> Source | str | None:
         """Look up a table, or the text of a view, by `schema.name` or `name`."""
