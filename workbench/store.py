@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import answers
 from workbench.bind import Binding, create_binding, expand_predictions, find_binding, reads_predictions
-from workbench.bind.predictors import resolve
+from workbench.bind.isolation import open_predictor, stop_workers
 from workbench.bodies import read_body
 from workbench.derivation import Run
 from workbench.errors import InvalidData, NotFound, Unsupported, WorkbenchError
@@ -150,7 +150,7 @@ class Store(Keeping):
         table = to_arrow(self._lake, rows)
         if isinstance(table, pa.RecordBatchReader):
             table = table.read_all()
-        return resolve(self._lake, model, table.schema).predict(table)
+        return open_predictor(self._lake, model, table.schema).predict(table)
 
     # -- define ----------------------------------------------------------------------------------
 
@@ -510,6 +510,7 @@ class Store(Keeping):
 
     def close(self) -> None:
         """Close the store; closing twice does nothing."""
+        stop_workers(self._lake.folder)
         self._lake.close()
 
     def __enter__(self) -> Store:

@@ -1,0 +1,348 @@
+"""Models that misbehave, in processes of their own: real ones, that really do it."""
+
+from __future__ import annotations
+
+import _thread
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from workbench.bind.isolation import default_isolation, open_predictor, stop_workers, warm
+from workbench.bind.isolation.isolated import Isolated
+from workbench.errors import InvalidData, ModelError, NotFound, Unsupported
+from workbench.lake import Lake
+from workbench.store import Store
+
+FUNCTIONS = """
+import ctypes, os, signal, socket, subprocess, sys, time
+import pyarrow as pa
+import pyarrow.compute as pc
+
+CALLS = [0]
+
+def double(rows):
+    return pc.multiply(rows.column("v"), 2)
+
+def only_on(number, act):
+    def model(rows):
+        if number in rows.column("v").to_pylist():
+            act()
+        return double(rows)
+    return model
+
+def hang():
+    while True:
+        pass
+
+def leak():
+    kept = []
+    while True:
+        kept.append(bytearray(50_000_000))
+
+def shout():
+    print("I print before I fail")
+    print("and so do I", file=sys.stderr)
+    raise ValueError("thirteen")
+
+def connect():
+    socket.create_connection(("127.0.0.1", 9), timeout=1)
+
+def look_up():
+    socket.getaddrinfo("example.org", 80)
+
+def leave_a_child():
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    open(CHILD, "w").write(str(child.pid))
+
+CHILD = os.path.join(os.path.dirname(__file__), "child")
+
+segfaults = only_on(3, lambda: ctypes.string_at(0))
+exits = only_on(3, lambda: os._exit(7))
+calls_exit = only_on(3, lambda: sys.exit(4))
+aborts = only_on(3, os.abort)
+hangs = only_on(3, hang)
+leaks = only_on(3, leak)
+forks = only_on(3, os.fork)
+forks_in_c = only_on(3, ctypes.CDLL(None).fork)
+raises = only_on(3, shout)
+connects = only_on(3, connect)
+looks_up = only_on(3, look_up)
+starts_another = only_on(3, leave_a_child)
+
+def always_exits(rows):
+    if rows.num_rows:
+        os._exit(9)
+    return pa.array([], pa.int64())
+
+def process(rows):
+    return pa.array([os.getpid()] * rows.num_rows, pa.int64())
+
+def number_of_call(rows):
+    CALLS[0] += 1
+    return pa.array([CALLS[0]] * rows.num_rows, pa.int64())
+
+def text(rows):
+    return pc.binary_repeat("é", rows.column("v"))
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a module of models that misbehave when they meet the number 3."""
+    folder = tmp_path_factory.mktemp("isolated")
+    (folder / "bad_models.py").write_text(FUNCTIONS)
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+    stop_workers()
+
+
+def rows(*numbers: int) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pydict({"v": pa.array(numbers, pa.int64())})
+
+
+def isolated(lake: Lake, name: str) -> Isolated:
+    found = open_predictor(lake, f"py:bad_models:{name}", rows().schema, isolate="process")
+    assert isinstance(found, Isolated)
+    return found
+
+
+def is_running(process: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+def until(condition: object, seconds: float = 5) -> bool:
+    assert callable(condition)
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return bool(condition())
+
+
+def test_it_answers_as_it_does_in_this_process(lake: Lake, folder: Path) -> None:
+    here = open_predictor(lake, "py:bad_models:double", rows().schema, isolate="none")
+    there = isolated(lake, "double")
+    assert (there.ref, there.inputs, there.value_type) == (here.ref, here.inputs, here.value_type)
+    for batch in (rows(), rows(1), rows(*range(1000)), rows(*range(200_000))):
+        assert there.predict(batch) == here.predict(batch)
+    # Shorter and longer answers than the one before, in the same shared memory.
+    texts = isolated(lake, "text")
+    assert texts.predict(rows(3, 0, 1))["value"].to_pylist() == ["ééé", "", "é"]
+    assert texts.predict(rows(2))["value"].to_pylist() == ["éé"]
+
+
+def test_it_is_another_process_which_stays_warm(lake: Lake, folder: Path) -> None:
+    first = isolated(lake, "process").predict(rows(1))["value"][0].as_py()
+    assert first != os.getpid()
+    assert isolated(lake, "process").predict(rows(1))["value"][0].as_py() == first
+    stop_workers(lake.folder)
+    assert not is_running(first)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("segfaults", "Segmentation fault"),
+        ("exits", "ended itself with status 7"),
+        ("calls_exit", r"called exit\(4\)"),
+        ("aborts", "Aborted"),
+        ("forks", "must not fork"),
+        ("raises", "thirteen(.|\n)*I print before I fail(.|\n)*and so do I"),
+        ("connects", "unreachable|no network"),
+        ("looks_up", "gaierror|no network"),
+    ],
+)
+def test_what_a_model_does_to_its_process_fails_its_rows_only(
+    lake: Lake, folder: Path, name: str, said: str
+) -> None:
+    model = isolated(lake, name)
+    with pytest.raises(ModelError, match=said) as raised:
+        model.predict(rows(1, 3))
+    assert f"py:bad_models:{name} failed on 2 rows" in raised.value.message
+    assert model.predict(rows(1, 2))["value"].to_pylist() == [2, 4]
+
+
+def test_it_says_how_to_give_it_the_network(lake: Lake, folder: Path) -> None:
+    model = isolated(lake, "connects")
+    assert model.network in {"namespace", "python"}
+    with pytest.raises(ModelError) as raised:
+        model.predict(rows(3))
+    assert "ISOLATE none" in raised.value.hint
+
+
+def test_a_copy_made_in_c_answers_nobody(lake: Lake, folder: Path) -> None:
+    model = isolated(lake, "forks_in_c")
+    assert model.predict(rows(1, 3))["value"].to_pylist() == [2, 6]
+    assert model.predict(rows(5))["value"].to_pylist() == [10]
+
+
+def test_a_model_that_hangs_is_ended(lake: Lake, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLSTORE_ISOLATE_SECONDS", "0.3")
+    model = isolated(lake, "hangs")
+    started = time.monotonic()
+    with pytest.raises(ModelError, match=r"ended after 0\.3 s") as raised:
+        model.predict(rows(3))
+    assert time.monotonic() - started < 2
+    assert "MLSTORE_ISOLATE_SECONDS" in raised.value.hint
+    assert model.predict(rows(4))["value"].to_pylist() == [8]
+
+
+def test_a_model_that_leaks_meets_its_limit(
+    lake: Lake, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLSTORE_ISOLATE_MEMORY", "1 GB")
+    model = isolated(lake, "leaks")
+    with pytest.raises(ModelError, match="ran out of the memory") as raised:
+        model.predict(rows(3))
+    assert "MLSTORE_ISOLATE_MEMORY" in raised.value.hint
+    assert model.predict(rows(4))["value"].to_pylist() == [8]
+
+
+def test_what_a_model_starts_ends_with_it(lake: Lake, folder: Path) -> None:
+    model = isolated(lake, "starts_another")
+    assert model.predict(rows(3))["value"].to_pylist() == [6]
+    child = int((folder / "child").read_text())
+    assert is_running(child)
+    stop_workers()
+    assert until(lambda: not is_running(child))
+
+
+def test_a_model_that_always_ends_its_process_is_given_up(lake: Lake, folder: Path) -> None:
+    model = isolated(lake, "always_exits")
+    # As many attempts as halving may need to come to one row, and some more.
+    attempts = (1).bit_length() + 3
+    for _ in range(attempts):
+        with pytest.raises(ModelError, match="status 9"):
+            model.predict(rows(1))
+    started = time.monotonic()
+    with pytest.raises(ModelError, match=f"given up for this run.*{attempts} times"):
+        model.predict(rows(1))
+    assert time.monotonic() - started < 0.05, "no process is started for it any more"
+    assert model.predict(rows()).schema.field("value").type == pa.int64(), "its schema is still known"
+
+
+def test_rows_beside_the_one_that_ends_the_process_are_predicted(store: Store, folder: Path) -> None:
+    store.load("t", [{"id": number, "v": number} for number in range(4)], key="id")
+    store.bind("twice", on="t", model="py:bad_models:segfaults", inputs=["v"], isolate="process")
+    found = store.sql("SELECT value, status, error FROM predictions.t__twice ORDER BY id").to_arrow()
+    assert found["value"].to_pylist() == [0, 2, 4, None]
+    assert found["status"].to_pylist() == ["ok", "ok", "ok", "error"]
+    assert "Segmentation fault" in found["error"][3].as_py()
+    store.sql("UPDATE t SET v = 10 WHERE id = 3")
+    assert store.sql("SELECT twice FROM predictions.t WHERE id = 3").rows() == [{"twice": 20}]
+
+
+def test_changed_code_is_loaded_anew(lake: Lake, folder: Path) -> None:
+    file = folder / "changing_model.py"
+    source = "import pyarrow as pa\ndef f(rows):\n    return pa.array([{}] * rows.num_rows, pa.int64())\n"
+    answers, refs = [], []
+    for number in (1, 22):
+        file.write_text(source.format(number))
+        model = open_predictor(lake, "py:changing_model:f", rows().schema, isolate="process")
+        answers.append(model.predict(rows(0))["value"][0].as_py())
+        refs.append(model.ref)
+    assert answers == [1, 22]
+    assert refs[0] != refs[1]
+
+
+def test_interrupting_ends_the_process(lake: Lake, folder: Path) -> None:
+    model = isolated(lake, "hangs")
+    process = model._worker()._process
+    assert process is not None
+    timer = threading.Timer(0.3, _thread.interrupt_main)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        model.predict(rows(3))
+    timer.join()
+    assert not is_running(process._process.pid)
+    assert model.predict(rows(4))["value"].to_pylist() == [8]
+
+
+def test_a_worker_outlives_the_thread_that_started_it_but_not_the_process(
+    folder: Path, empty_store: Path
+) -> None:
+    script = f"""
+import os, signal, sys, threading, time
+import pyarrow as pa
+from pathlib import Path
+from types import SimpleNamespace
+from workbench.bind.isolation import open_predictor
+sys.path.insert(0, {str(folder)!r})
+batch = pa.RecordBatch.from_pydict({{"v": [1]}})
+lake = SimpleNamespace(folder=Path({str(empty_store)!r}))
+def ask():
+    model = open_predictor(lake, "py:bad_models:process", batch.schema, isolate="process")
+    found.append(model.predict(batch))
+found = []
+for _ in range(2):
+    thread = threading.Thread(target=ask); thread.start(); thread.join(); time.sleep(0.1)
+assert found[0] == found[1]
+print(found[0]["value"][0].as_py(), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert until(lambda: not is_running(int(done.stdout)))
+
+
+def test_few_workers_are_kept(lake: Lake, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm, "KEPT", 1)
+    stop_workers()
+    first = isolated(lake, "process").predict(rows(1))["value"][0].as_py()
+    assert isolated(lake, "double").predict(rows(1))["value"].to_pylist() == [2]
+    assert not is_running(first)
+
+
+def test_errors_keep_their_class(lake: Lake, folder: Path) -> None:
+    with pytest.raises(NotFound, match="doubel"):
+        isolated(lake, "doubel")
+    with pytest.raises(NotFound, match="no_such_module"):
+        open_predictor(lake, "py:no_such_module:f", rows().schema, isolate="process")
+    with pytest.raises(InvalidData, match="needs the columns"):
+        isolated(lake, "double").predict(pa.RecordBatch.from_pydict({"w": [1]}))
+
+
+def test_where_a_model_runs_if_nobody_says(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert default_isolation("mlflow:fare@champion") == "none", "as the tests want it"
+    monkeypatch.delenv("MLSTORE_ISOLATE")
+    assert default_isolation("mlflow:fare@champion") == "process"
+    assert default_isolation("py:bad_models:double") == "process"
+    assert default_isolation("fare@3") == "none"
+    monkeypatch.setitem(sys.modules, "made_by_hand", type(sys)("made_by_hand"))
+    assert default_isolation("py:made_by_hand:f") == "none"
+
+
+def test_a_function_of_this_process_alone_cannot_run_elsewhere(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "made_by_hand", type(sys)("made_by_hand"))
+    with pytest.raises(Unsupported, match="this process alone"):
+        open_predictor(lake, "py:made_by_hand:f", rows().schema, isolate="process")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("MEMORY", "much"), ("SECONDS", "soon"), ("SECONDS", "0"), ("MEMORY", "-1 GB")]
+)
+def test_limits_that_are_none(lake: Lake, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"MLSTORE_ISOLATE_{name}", value)
+    with pytest.raises(InvalidData, match=f"MLSTORE_ISOLATE_{name}"):
+        isolated(lake, "double")
+
+
+def test_a_model_trained_here_runs_there_too(trained: Store) -> None:
+    rows = trained.sql("FROM trip_features ORDER BY id").to_arrow()
+    here = open_predictor(trained._lake, "slow", isolate="none")
+    there = open_predictor(trained._lake, "slow", isolate="process")
+    assert (there.ref, there.inputs, there.value_type) == (here.ref, here.inputs, here.value_type)
+    assert there.predict(rows) == here.predict(rows)

@@ -1,0 +1,106 @@
+"""The one place that turns a binding's ISOLATE clause into a predictor."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from workbench.bind.isolation.isolated import Isolated
+from workbench.bind.isolation.limits import Limits
+from workbench.bind.isolation.loading import describe
+from workbench.bind.isolation.process import can_share
+from workbench.bind.isolation.warm import Recipe, interpreter
+from workbench.bind.predictors import Predictor, resolve
+from workbench.errors import NotFound, Unsupported
+from workbench.train import registry
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from workbench.lake import Lake
+
+ISOLATIONS = ("none", "process", "env", "container")
+
+_LOADER = "workbench.bind.isolation.loading"
+
+
+def open_predictor(
+    lake: Lake, ref: str, schema: pa.Schema | None = None, *, isolate: str | None = None
+) -> Predictor:
+    """Find the model that a reference names, and let it run where `isolate` says.
+
+    Parameters
+    ----------
+    ref, schema : str, pyarrow.Schema or None
+        As in `resolve`.
+    isolate : {"none", "process", "env", "container"} or None
+        None leaves the choice to the kind of the model; see `default_isolation`.
+
+    Raises
+    ------
+    NotFound
+        If there is no such model.
+    Unsupported
+        If the isolation asked for is not there.
+    """
+    chosen = isolate or default_isolation(ref)
+    if chosen not in ISOLATIONS:
+        raise NotFound.named("isolation", chosen, ISOLATIONS)
+    if chosen == "none":
+        return resolve(lake, ref, schema)
+    if chosen != "process":
+        raise Unsupported(f"ISOLATE {chosen} is not there yet.", hint="Use ISOLATE process.")
+    known = None if ":" in ref else resolve(lake, ref)
+    return Isolated(_own_process(lake, ref, schema, known), ref, known)
+
+
+def default_isolation(ref: str) -> str:
+    """Say where a model runs if nobody says: one trained here in this process, a foreign one in its own.
+
+    The variable `MLSTORE_ISOLATE` says another place for foreign ones. A function that only this
+    process can import, such as one of a notebook's own cells, runs in it.
+
+    Examples
+    --------
+    >>> default_isolation("late@2")
+    'none'
+    >>> default_isolation("py:__main__:f")
+    'none'
+    """
+    prefix, colon, rest = ref.partition(":")
+    if not colon or os.name != "posix" or (prefix == "py" and _is_only_here(rest.partition(":")[0])):
+        return "none"
+    return os.environ.get("MLSTORE_ISOLATE", "process")
+
+
+def _is_only_here(module: str) -> bool:
+    """Whether a module was made in this process, and lies in no file that another could import."""
+    if module not in sys.modules:
+        return False
+    try:
+        return importlib.util.find_spec(module) is None
+    except ValueError:  # Made by hand, such as __main__: it does not say where it is from.
+        return True
+
+
+def _own_process(lake: Lake, ref: str, schema: pa.Schema | None, known: Predictor | None) -> Recipe:
+    prefix, _, rest = ref.partition(":")
+    if os.name != "posix":
+        raise Unsupported("ISOLATE process works on Linux and macOS.", hint="Use ISOLATE none here.")
+    if prefix == "py" and _is_only_here(rest.partition(":")[0]):
+        raise Unsupported(
+            f"{ref} lives in this process alone, so no other can run it.",
+            hint="Put the function into a file on the Python path, or use ISOLATE none.",
+        )
+    model = registry.get(lake, known.ref) if known else None
+    return Recipe(
+        lake.folder,
+        interpreter(),
+        _LOADER,
+        describe(lake.folder, ref, schema, model),
+        Limits.from_environment(),
+        path=tuple(os.path.abspath(each) for each in sys.path),  # noqa: PTH100 ("" is this folder)
+        shared=can_share(),
+    )

@@ -1,0 +1,106 @@
+"""A predictor whose model runs in a process of its own."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from workbench.bind.isolation.process import Died, Failed
+from workbench.bind.isolation.warm import Recipe, Worker, worker
+from workbench.errors import ModelError, WorkbenchError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from workbench.bind.predictors import Predictor
+
+LOST_SECONDS = 600.0
+"""How long one run may spend on attempts that ended the process."""
+
+_MORE = 3
+
+
+class Isolated:
+    """A model behind a worker; the worker of one that was used before is still warm.
+
+    A batch that ends the process fails, and whoever asked can halve it to find the rows. A model
+    that ends its process more often in a row than halving explains is given up.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        How it is started.
+    ref : str
+        The reference, for errors.
+    known : Predictor or None
+        What it is, where that is known without asking it.
+    """
+
+    def __init__(self, recipe: Recipe, ref: str, known: Predictor | None = None) -> None:
+        self._recipe = recipe
+        self._name = ref
+        self._deaths = 0
+        self._allowed = 0
+        self._lost = 0.0
+        self._given_up: str | None = None
+        self._empty: dict[pa.Schema, pa.Table] = {}
+        try:
+            description = self._worker().describe()
+        except Failed as error:
+            raise ModelError(f"{ref} cannot be loaded: {error.message}", hint=error.hint) from None
+        self.ref: str = known.ref if known else description["ref"]
+        self.inputs: tuple[str, ...] = known.inputs if known else tuple(description["inputs"])
+        self.value_type: str = known.value_type if known else description["value_type"]
+
+    @property
+    def network(self) -> str:
+        """How the network is kept from it; see `worker.confine`."""
+        return self._worker().network
+
+    def predict(self, batch: pa.RecordBatch | pa.Table) -> pa.Table:
+        """Predict rows; see `Predictor.predict`.
+
+        Raises
+        ------
+        ModelError
+            If the model fails, ends its process, or takes too long or too much memory.
+        """
+        if batch.num_rows:
+            if self._given_up is not None:
+                raise ModelError(self._given_up)
+            return self._predict(batch)
+        # Asked for its schema alone; a model that was given up has still to say it.
+        if batch.schema not in self._empty:
+            self._empty[batch.schema] = self._predict(batch)
+        return self._empty[batch.schema]
+
+    def _predict(self, batch: pa.RecordBatch | pa.Table) -> pa.Table:
+        started = time.monotonic()
+        try:
+            table = self._worker().predict(batch)
+        except WorkbenchError as error:
+            self._count(batch.num_rows, time.monotonic() - started, error)
+            if not isinstance(error, Failed):
+                raise
+            raise ModelError(
+                f"{self._name} failed on {batch.num_rows:,} rows: {error.message}", hint=error.hint
+            ) from None
+        self._deaths = 0
+        return table
+
+    def _count(self, rows: int, seconds: float, error: WorkbenchError) -> None:
+        if not isinstance(error, Died):
+            self._deaths = 0
+            return
+        if not self._deaths:
+            self._allowed = rows.bit_length() + _MORE
+        self._deaths += 1
+        self._lost += seconds
+        if self._deaths >= self._allowed or self._lost > LOST_SECONDS:
+            self._given_up = (
+                f"{self._name} was given up for this run, having ended its process {self._deaths} times in a "
+                f"row: {error.message}"
+            )
+
+    def _worker(self) -> Worker:
+        return worker(self._recipe)

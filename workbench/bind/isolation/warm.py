@@ -1,0 +1,163 @@
+"""Workers that stay: kept warm between calls and between refreshes, started again after they died."""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.bind.isolation.limits import Limits
+from workbench.bind.isolation.process import Process
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEPT = 4
+"""How many workers are kept; the one not asked for longest goes first."""
+
+LOADING = 300.0
+"""Seconds a model may take to load."""
+
+SCRIPT = Path(__file__).with_name("worker.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to start the process of a model, and what it is to load.
+
+    Attributes
+    ----------
+    folder : Path
+        That of the store it serves.
+    loader : str
+        The module whose `load_model` loads it; empty for that of the script itself.
+    local : bool
+        Whether it is a process of this machine; else it has other ids, and limits put on from outside.
+    """
+
+    folder: Path
+    command: tuple[str, ...]
+    loader: str
+    what: Mapping[str, Any]
+    limits: Limits
+    path: tuple[str, ...] = ()
+    local: bool = True
+    shared: bool = True
+    environment: Mapping[str, str] | None = field(default=None)
+
+
+class Worker:
+    """A model in a process of its own, which is started when it is needed."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.network = ""
+        self._process: Process | None = None
+        self._description: dict[str, Any] = {}
+        self._lock = threading.RLock()
+
+    def describe(self) -> dict[str, Any]:
+        """Load the model anew and return its `ref`, `inputs` and `value_type`.
+
+        Raises
+        ------
+        WorkbenchError
+            If it cannot be loaded.
+        """
+        with self._lock:
+            if self._changed():
+                self.end()
+            if self._process is None or not self._process.alive:
+                self._start()
+            else:
+                self._load(self._process)
+            return self._description
+
+    def predict(self, rows: pa.RecordBatch | pa.Table) -> pa.Table:
+        """Ask the model about rows; see `Process.ask` for what is raised."""
+        with self._lock:
+            if self._process is None or not self._process.alive:
+                self._start()
+            assert self._process is not None
+            table = self._process.ask({"do": "predict"}, rows, seconds=self.recipe.limits.seconds)[1]
+        assert table is not None
+        return table
+
+    def end(self) -> None:
+        """End the process, if there is one."""
+        if self._process is not None:
+            self._process.end()
+            self._process = None
+
+    def _start(self) -> None:
+        from os import getpid
+
+        recipe = self.recipe
+        setup = {
+            "path": recipe.path,
+            "memory": recipe.limits.memory if recipe.local else None,
+            "network": not recipe.local,
+            "parent": getpid() if recipe.local else None,
+        }
+        self.end()
+        process = Process(
+            recipe.command, setup, shared=recipe.shared, environment=recipe.environment, seconds=LOADING
+        )
+        try:
+            self._load(process)
+        except BaseException:
+            process.end()
+            raise
+        self._process, self.network = process, process.network
+
+    def _load(self, process: Process) -> None:
+        message = {"do": "load", "loader": self.recipe.loader, "what": self.recipe.what}
+        self._description = process.ask(message, seconds=LOADING)[0]
+
+    def _changed(self) -> bool:
+        """Whether a file of code that the process has loaded is another by now."""
+        return any(_status(file) != (time, size) for file, time, size in self._description.get("files", ()))
+
+
+def _status(file: str) -> tuple[int, int] | None:
+    try:
+        status = Path(file).stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+_workers: dict[str, Worker] = {}
+_workers_lock = threading.Lock()
+
+
+def worker(recipe: Recipe) -> Worker:
+    """Return the worker of a recipe, a warm one where there is one."""
+    name = repr(recipe)
+    with _workers_lock:
+        found = _workers.pop(name, None) or Worker(recipe)
+        _workers[name] = found
+        idle: Sequence[str] = list(_workers)[:-KEPT]
+        for each in idle:
+            _workers.pop(each).end()
+    return found
+
+
+def stop_workers(folder: Path | None = None) -> None:
+    """End the workers of a store, or all."""
+    with _workers_lock:
+        for name, each in list(_workers.items()):
+            if folder is None or each.recipe.folder == folder:
+                _workers.pop(name).end()
+
+
+def interpreter() -> tuple[str, ...]:
+    """Return the command that runs the script under this interpreter."""
+    return (sys.executable, str(SCRIPT))
+
+
+atexit.register(stop_workers)
