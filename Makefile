@@ -50,6 +50,7 @@ bench: $(VENV)/.dev ## Measure, and write the figures into docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/refresh.py docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/transforms.py docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/automl.py docs/benchmarks.md
+	$(BIN)/python tests/benchmarks/isolation.py docs/benchmarks.md
 
 docs: $(VENV)/.dev ## Build the documentation into build/site
 	$(BIN)/mkdocs build --strict

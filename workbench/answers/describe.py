@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.answers.catalog import dependents
 from workbench.answers.stale import pending, reason
 from workbench.bind import Binding, find_binding
+from workbench.bind.isolation import describe_isolation
 from workbench.derivation import Derivation
 from workbench.engines.duckdb import execute, fetch
 from workbench.errors import NotFound
@@ -137,6 +138,7 @@ def _describe_binding(lake: Lake, binding: Binding) -> Description:
         **due(lake, binding),
         "mode": binding.mode,
         "on error": binding.on_error,
+        "isolation": describe_isolation(lake, binding.model, binding.isolate),
         "status": binding.status,
         "to be refreshed": reason(lake, binding) or "no, it is up to date",
         "rows": ", ".join(f"{count:,} {status}" for status, count in pending(lake, binding.output).items()),

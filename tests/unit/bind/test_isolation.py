@@ -239,6 +239,8 @@ def test_rows_beside_the_one_that_ends_the_process_are_predicted(store: Store, f
     assert found["value"].to_pylist() == [0, 2, 4, None]
     assert found["status"].to_pylist() == ["ok", "ok", "ok", "error"]
     assert "Segmentation fault" in found["error"][3].as_py()
+    said = store.describe("twice").facts["isolation"]
+    assert said.startswith("process: ") and "no network, kept by" in said
     store.sql("UPDATE t SET v = 10 WHERE id = 3")
     assert store.sql("SELECT twice FROM predictions.t WHERE id = 3").rows() == [{"twice": 20}]
 

@@ -11,7 +11,7 @@ from workbench.bind.isolation.isolated import Isolated
 from workbench.bind.isolation.limits import Limits
 from workbench.bind.isolation.loading import describe
 from workbench.bind.isolation.process import can_share
-from workbench.bind.isolation.warm import Recipe, interpreter
+from workbench.bind.isolation.warm import Recipe, interpreter, workers
 from workbench.bind.predictors import Predictor, resolve
 from workbench.errors import NotFound, Unsupported
 from workbench.train import registry
@@ -53,7 +53,7 @@ def open_predictor(
     if chosen != "process":
         raise Unsupported(f"ISOLATE {chosen} is not there yet.", hint="Use ISOLATE process.")
     known = None if ":" in ref else resolve(lake, ref)
-    return Isolated(_own_process(lake, ref, schema, known), ref, known)
+    return Isolated(own_process(lake, ref, schema, known), ref, known)
 
 
 def default_isolation(ref: str) -> str:
@@ -85,7 +85,28 @@ def _is_only_here(module: str) -> bool:
         return True
 
 
-def _own_process(lake: Lake, ref: str, schema: pa.Schema | None, known: Predictor | None) -> Recipe:
+def describe_isolation(lake: Lake, ref: str, isolate: str | None) -> str:
+    """Say where a model runs, and within what limits."""
+    chosen = isolate or default_isolation(ref)
+    if chosen == "none":
+        return "none: in this process"
+    kept = {"namespace": ", kept by the kernel", "python": ", kept by Python's sockets alone"}
+    how = next((kept.get(each.network, "") for each in workers(lake.folder, ref) if each.network), "")
+    return f"{chosen}: {Limits.from_environment()}, no network{how}"
+
+
+def own_process(
+    lake: Lake, ref: str, schema: pa.Schema | None, known: Predictor | None, *, shared: bool | None = None
+) -> Recipe:
+    """Return how a model gets a process of its own, under this interpreter.
+
+    Parameters
+    ----------
+    known : Predictor or None
+        The model, if it was trained here.
+    shared : bool or None
+        Whether rows go through shared memory; None means where the system has it.
+    """
     prefix, _, rest = ref.partition(":")
     if os.name != "posix":
         raise Unsupported("ISOLATE process works on Linux and macOS.", hint="Use ISOLATE none here.")
@@ -102,5 +123,5 @@ def _own_process(lake: Lake, ref: str, schema: pa.Schema | None, known: Predicto
         describe(lake.folder, ref, schema, model),
         Limits.from_environment(),
         path=tuple(os.path.abspath(each) for each in sys.path),  # noqa: PTH100 ("" is this folder)
-        shared=can_share(),
+        shared=can_share() if shared is None else shared,
     )

@@ -147,6 +147,13 @@ def worker(recipe: Recipe) -> Worker:
     return found
 
 
+def workers(folder: Path, ref: str) -> list[Worker]:
+    """Return the workers of a store that run the model of a reference."""
+    with _workers_lock:
+        found = list(_workers.values())
+    return [each for each in found if (each.recipe.folder, each.recipe.what.get("ref")) == (folder, ref)]
+
+
 def stop_workers(folder: Path | None = None) -> None:
     """End the workers of a store, or all."""
     with _workers_lock:
