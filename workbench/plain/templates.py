@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from workbench.errors import InvalidData, NotFound, StatementError
+from workbench.plain import parameters
 from workbench.plain.blocks import Grid, Note
 from workbench.plain.nouns import Report
+from workbench.plain.parameters import Parameter
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -41,9 +45,35 @@ def answer(words: Sequence[str]) -> Report:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A notebook that comes with the package: its title, its first paragraph, what can be set in it."""
+
+    name: str
+    title: str
+    about: str
+    parameters: tuple[Parameter, ...]
+
+
+def templates() -> tuple[Template, ...]:
+    """Describe the templates."""
+    return tuple(_describe(path) for path in _paths())
+
+
+def read(name: str) -> dict[str, Any]:
+    """Return a template as a notebook in JSON.
+
+    Raises
+    ------
+    NotFound
+        If there is no such template.
+    """
+    return _notebook(_find(name))
+
+
 def listing() -> Grid:
     """List the templates with their titles."""
-    rows = [(path.stem, _title(path)) for path in _paths()]
+    rows = [(each.name, each.title) for each in templates()]
     footer = "template new NAME copies one here" if rows else "no templates are installed"
     return Grid.of_rows(["template", "about"], rows, footer=footer)
 
@@ -58,13 +88,11 @@ def new(name: str, path: Path = Path()) -> Path:
     InvalidData
         If the file is there already, or its folder is not.
     """
-    known = {each.stem: each for each in _paths()}
-    if name not in known:
-        raise NotFound.named("template", name, known)
-    target = path / known[name].name if path.is_dir() else path
+    source = _find(name)
+    target = path / source.name if path.is_dir() else path
     try:
         with target.open("xb") as file:
-            file.write(known[name].read_bytes())
+            file.write(source.read_bytes())
     except FileExistsError:
         raise InvalidData(
             f"{target} is there already; it was left as it is.", hint="Give another path at the end."
@@ -78,11 +106,26 @@ def _paths() -> list[Path]:
     return sorted(folder().glob("*.ipynb"))
 
 
-def _title(path: Path) -> str:
-    """Return the first heading of a notebook, empty where there is none."""
+def _find(name: str) -> Path:
+    known = {each.stem: each for each in _paths()}
+    if name not in known:
+        raise NotFound.named("template", name, known)
+    return known[name]
+
+
+def _describe(path: Path) -> Template:
+    """Describe a notebook by its first heading and the paragraph after it."""
+    notebook = _notebook(path)
+    text = "\n".join("".join(cell.get("source", "")) for cell in notebook["cells"][:2])
+    heading, _, rest = text.partition("\n")
+    about = next((each.strip() for each in rest.split("\n\n") if each.strip()), "")
+    title = heading.lstrip("# ").strip() if heading.startswith("#") else ""
+    return Template(path.stem, title, about if title else "", parameters.read(notebook))
+
+
+def _notebook(path: Path) -> dict[str, Any]:
     try:
-        cells = json.loads(path.read_text(encoding="utf-8")).get("cells", [])
+        notebook = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        return ""
-    lines = (line for cell in cells for line in "".join(cell.get("source", "")).splitlines())
-    return next((line.lstrip("# ").strip() for line in lines if line.startswith("#")), "")
+        notebook = {}
+    return {"cells": [], **notebook}
