@@ -37,7 +37,7 @@ _USAGE = """\
 usage: mlstore [--store DIR] [--format table|csv|json] STATEMENT...
        mlstore [--store DIR] run FILE          statements separated by lines of ---
        mlstore sql "select ..."
-       mlstore trust [NAME...] [--yes]        approve the Python code in a store
+       mlstore trust [NAME...] [--yes]        approve the Python code and models in a store
        mlstore template list
        mlstore template new NAME [PATH]
        mlstore --version
@@ -93,19 +93,19 @@ def _dispatch(options: argparse.Namespace, words: list[str]) -> int:
 
 
 def _trust(address: str | None, words: Sequence[str]) -> int:
-    """Show the Python bodies in a store that may not run here, and let them when the user says so."""
+    """Show the code and the models in a store that may not run here, and let them when the user says so."""
     names = [word for word in words if not word.startswith("-")]
     with _open(address) as session:
         waiting = [each for each in session.store.unapproved() if not names or each.name in names]
     if not waiting:
-        print("All Python code in this store is approved on this machine.")
+        print("All Python code and models in this store are approved on this machine.")
         return OK
     for each in waiting:
-        print(f"-- transform {each.name}, version {each.version}\n{each.query.rstrip()}\n")
+        print(f"-- {each.kind} {each.name}, version {each.version}\n{each.text.rstrip()}\n")
     if "--yes" not in words:
         if not sys.stdin.isatty():
             raise StatementError(
-                "Nothing was approved.", hint="Look at the code, and say: mlstore trust --yes"
+                "Nothing was approved.", hint="If you trust who made it, say: mlstore trust --yes"
             )
         if input(f"Let this run on this machine ({len(waiting)})? [y/N] ").strip().lower() not in (
             "y",
@@ -115,7 +115,7 @@ def _trust(address: str | None, words: Sequence[str]) -> int:
             return FAILED
     with _open(address) as session:
         session.store.approve(each.name for each in waiting)
-    print(f"Approved: {', '.join(each.name for each in waiting)}")
+    print(f"Approved: {', '.join(dict.fromkeys(each.name for each in waiting))}")
     return OK
 
 

@@ -25,9 +25,9 @@ from workbench.lineage import Lineage, Trace, build, trace
 from workbench.names import SCHEMAS, Ref, quote_name
 from workbench.schedule import after_write
 from workbench.train import Model, registry, reproduce
-from workbench.transform import Query, Transform, define_query, redefine, transforms
-from workbench.transform.code import source_fingerprint
+from workbench.transform import Query, Transform, define_query, redefine
 from workbench.transform.refit import refit
+from workbench.trust import Unapproved
 
 
 class Keeping:
@@ -167,21 +167,16 @@ class Keeping:
         """Return the names of everything, by kind."""
         return answers.names(self._lake)
 
-    def unapproved(self) -> list[Transform]:
-        """List the transforms in Python whose code was not approved on this machine."""
-        known = trust.approved()
-        return [
-            each
-            for each in transforms(self._lake)
-            if each.using == "python" and source_fingerprint(each.query) not in known
-        ]
+    def unapproved(self) -> list[Unapproved]:
+        """List the Python code and the pickled models that were not approved on this machine."""
+        return answers.unapproved(self._lake)
 
     def approve(self, names: Iterable[str]) -> None:
-        """Let the Python code of these transforms run on this machine."""
+        """Let the code of these transforms, and these models, run on this machine."""
         wanted = set(names)
         for each in self.unapproved():
             if each.name in wanted:
-                trust.approve(source_fingerprint(each.query))
+                trust.approve(each.fingerprint)
 
     # -- put away --------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
-"""Which Python bodies may run on this machine: those that were typed here, or approved.
+"""Which code of a store may run on this machine: what was made here, or approved.
 
-A store that came from somebody else can hold Python code. It does not run until its fingerprint
-is among those kept in the user's configuration folder.
+A store that came from somebody else can hold Python code, and models whose loading runs code. It
+does not run until its fingerprint is among those kept in the user's configuration folder.
 """
 
 from __future__ import annotations
@@ -11,11 +11,32 @@ import os
 import sys
 import tempfile
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import InvalidData, Unsupported
 
 _FILE = "trusted.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Unapproved:
+    """Something in a store that may not run on this machine yet.
+
+    Attributes
+    ----------
+    kind : {"transform", "model"}
+    text : str
+        The code, or what there is to say of a file.
+    fingerprint : str
+        What is approved.
+    """
+
+    kind: str
+    name: str
+    version: str
+    text: str
+    fingerprint: str
 
 
 def config_folder() -> Path:
@@ -54,21 +75,33 @@ def approved() -> frozenset[str]:
 
 def approve(fingerprint: str) -> None:
     """Let code of this fingerprint run on this machine, now and later."""
-    known = approved()
-    if fingerprint in known:
+    if fingerprint in approved():
         return
+    from filelock import FileLock
+
     folder = config_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=folder, suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(sorted({*known, fingerprint}), file, indent=1)
-    with suppress(OSError):
-        Path(name).chmod(0o600)
-    Path(name).replace(folder / _FILE)
+    # Two trainings at once must not forget each other's model.
+    with FileLock(folder / f"{_FILE}.lock"):
+        handle, name = tempfile.mkstemp(dir=folder, suffix=".tmp")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(sorted({*approved(), fingerprint}), file, indent=1)
+        with suppress(OSError):
+            Path(name).chmod(0o600)
+        Path(name).replace(folder / _FILE)
 
 
 def require(fingerprint: str, what: str, store: Path) -> None:
     """Refuse to run code that was not approved.
+
+    Parameters
+    ----------
+    fingerprint : str
+        What was approved, or not.
+    what : str
+        What it is, as in "The transform 'f' is Python code".
+    store : Path
+        The folder of the store.
 
     Raises
     ------
@@ -77,6 +110,6 @@ def require(fingerprint: str, what: str, store: Path) -> None:
     """
     if fingerprint not in approved():
         raise Unsupported(
-            f"{what} is Python code that was not approved on this machine, so it does not run.",
-            hint=f"Look at it and approve it with: mlstore --store {store} trust",
+            f"{what}, and was not approved on this machine: it does not run.",
+            hint=f"If you trust who made it, approve it with: mlstore --store {store} trust",
         )

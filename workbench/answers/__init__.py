@@ -1,5 +1,6 @@
 """What the Store answers from several rooms at once: what there is, what it is, what would happen."""
 
+from workbench.answers.approvals import unapproved
 from workbench.answers.catalog import catalog, dependents, derivations, names, scheduled, tables
 from workbench.answers.describe import describe
 from workbench.answers.plan import PlanReport, make_plan
@@ -16,4 +17,5 @@ __all__ = [
     "scheduled",
     "stale",
     "tables",
+    "unapproved",
 ]

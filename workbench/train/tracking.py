@@ -8,6 +8,7 @@ them before MLflow is asked.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
+from workbench import trust
 from workbench.errors import ModelError, NotFound
 from workbench.train.environment import DIRTY
 from workbench.train.label import value_type
@@ -109,6 +111,7 @@ def log(folder: Path, entry: Entry) -> Logged:
             _log_trials(client, run.info, entry)
             model_id, uri = _log_files(client, folder, run.info, entry)
             version = _register(client, folder / uri, run.info.run_id, entry)
+            trust.approve(digest(folder / uri))
             client.set_terminated(run.info.run_id, "FINISHED")
         except BaseException:
             client.set_terminated(run.info.run_id, "FAILED")
@@ -170,6 +173,8 @@ def load_native(folder: Path, uri: str, task: Task, ref: str) -> Any:
     ------
     ModelError
         If the files are gone.
+    Unsupported
+        If it is a pickle that was not approved on this machine.
     """
     path = folder / uri
     if (path / _BOOSTED_FILE).exists():
@@ -178,13 +183,54 @@ def load_native(folder: Path, uri: str, task: Task, ref: str) -> Any:
         estimator = xgboost.XGBRegressor() if task == "regression" else xgboost.XGBClassifier()
         estimator.load_model(path / _BOOSTED_FILE)
         return estimator
-    if (path / _PICKLED_FILE).exists():
+    if is_pickled(path):
+        trust.require(digest(path), f"The model {ref} is a pickle, which can hold any code", folder)
         import cloudpickle  # type: ignore[import-untyped]
 
         return cloudpickle.loads((path / _PICKLED_FILE).read_bytes())
     raise ModelError(
         f"The files of the model {ref} are gone: {path}.", hint="Restore artifacts/ from a backup."
     )
+
+
+def is_pickled(path: Path) -> bool:
+    """Whether the estimator in a model's folder is a pickle."""
+    return (path / _PICKLED_FILE).exists()
+
+
+def digest(path: Path) -> str:
+    """Return a fingerprint of all files of a model, but for what loading it leaves there."""
+    found = hashlib.sha256()
+    for file in sorted(path.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts and file.name != "registered_model_meta":
+            content = hashlib.sha256(file.read_bytes()).hexdigest()
+            found.update(f"{file.relative_to(path).as_posix()} {content}\n".encode())
+    return found.hexdigest()
+
+
+def registered(folder: Path) -> list[tuple[str, str, str]]:
+    """List the name, version and run of all that is in MLflow's registry."""
+    database = folder / "mlflow.db"
+    if not database.exists():
+        return []
+    connection = sqlite3.connect(database)
+    try:
+        rows = connection.execute(
+            "SELECT name, version, run_id FROM model_versions WHERE current_stage <> 'Deleted_Internal'"
+        ).fetchall()
+    finally:
+        connection.close()
+    return [(name, str(version), run or "") for name, version, run in rows]
+
+
+def foreign_folder(folder: Path, name: str, version: str) -> Path:
+    """Return the folder of a registered model; one that lies elsewhere is fetched."""
+    with _quiet():
+        from mlflow.artifacts import download_artifacts
+
+        client = _client(folder)
+        source = client.get_model_version_download_uri(name, version)
+        return Path(download_artifacts(_path(client, source)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +263,8 @@ def load_foreign(folder: Path, name: str, alias: str) -> Foreign:
         If there is no such model, version or alias.
     ModelError
         If it cannot be loaded.
+    Unsupported
+        If it was not approved on this machine.
     """
     with _quiet():
         import mlflow.pyfunc
@@ -230,13 +278,14 @@ def load_foreign(folder: Path, name: str, alias: str) -> Foreign:
             version = (
                 alias if alias.isdigit() else str(client.get_model_version_by_alias(name, alias).version)
             )
-            source = client.get_model_version_download_uri(name, version)
+            files = foreign_folder(folder, name, version)
         except MlflowException as error:
             versions = [str(each.version) for each in client.search_model_versions(f"name = '{name}'")]
             aliases = list(client.get_registered_model(name).aliases)
             raise NotFound.named("version", alias, [*versions, *aliases], within=name) from error
+        trust.require(digest(files), f"mlflow:{name}@{version} can hold any code", folder)
         try:
-            model = mlflow.pyfunc.load_model(_path(client, source))
+            model = mlflow.pyfunc.load_model(str(files))
         except (MlflowException, OSError, ImportError) as error:
             raise ModelError(f"mlflow:{name}@{version} cannot be loaded: {error}") from error
     return Foreign(version, model, *_signature(model))

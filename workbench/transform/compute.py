@@ -270,7 +270,9 @@ def _stage_python(
     from workbench.transform.code import compile_body, source_fingerprint
     from workbench.transform.python import BATCH_ROWS, stage_rows
 
-    trust.require(source_fingerprint(transform.query), f"The transform {transform.name!r}", lake.folder)
+    trust.require(
+        source_fingerprint(transform.query), f"The transform {transform.name!r} is Python code", lake.folder
+    )
     writer = lake.new_cursor()
     try:
         body = compile_body(transform.query)

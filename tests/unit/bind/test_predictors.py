@@ -8,10 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from workbench import trust
 from workbench.bind.predictors import Predictor, resolve
 from workbench.errors import InvalidData, ModelError, NotFound, Unsupported
 from workbench.lake import Lake
 from workbench.train import registry
+from workbench.train.approvals import unapproved
 from workbench.train.definition import Training
 from workbench.train.training import train
 
@@ -216,6 +218,10 @@ mlflow.MlflowClient().set_registered_model_alias(name, "champion", "1")
 
 def test_a_model_of_mlflow_without_workbench(lake: Lake) -> None:
     register(lake, "thrice", "double")
+    with pytest.raises(Unsupported, match="thrice@1 can hold any code, and was not approved"):
+        resolve(lake, "mlflow:thrice@champion")
+    for each in unapproved(lake):
+        trust.approve(each.fingerprint)
     predictor = resolve(lake, "mlflow:thrice@champion")
     assert (predictor.ref, predictor.inputs, predictor.value_type) == ("mlflow:thrice@1", ("a",), "DOUBLE")
     given = pa.table({"A": pa.array([1, 2], pa.int64()), "id": ["x", "y"]})
