@@ -159,7 +159,7 @@ class Keeping:
         """Say what the method `verb` would do with these arguments; nothing is done."""
         return answers.make_plan(self._lake, verb, arguments)
 
-    def catalog(self) -> Mapping[str, list[str]]:
+    def catalog(self) -> Mapping[str, Mapping[str, str]]:
         """Return the columns of every relation, by name."""
         return answers.catalog(self._lake)
 

@@ -4,12 +4,13 @@
 
 import ast
 import keyword
+import re
 from typing import Any
 
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from workbench.errors import StatementError
+from workbench.errors import StatementError, WorkbenchError
 from workbench.language import (
     Flags,
     Range,
@@ -21,7 +22,10 @@ from workbench.language import (
     parse_cell,
     split_file,
 )
+from workbench.language.about import about
+from workbench.language.check import check, mistakes_of_run
 from workbench.language.kinds import KINDS, SQL_WORDS, is_query
+from workbench.language.layout import formatted
 from workbench.language.read import MAGIC
 from workbench.language.scan import is_empty
 from workbench.language.statement import Part, body_of, parts
@@ -248,7 +252,8 @@ def test_file_is_split_without_losing_a_statement(chunks: list[str]) -> None:
         assert lines[number - 1] == text.partition("\n")[0]
 
 
-CATALOG = {"flights": ["id", "dep delay"], "main.flights": ["id", "dep delay"], "features.f": ["x"]}
+FLIGHTS = {"id": "BIGINT", "dep delay": "DOUBLE"}
+CATALOG = {"flights": FLIGHTS, "main.flights": FLIGHTS, "features.f": {"x": "DOUBLE"}}
 NAMES = {"table": ["flights"], "transform": ["f"], "model": ["late"], "query": [], "binding": ["b"]}
 
 
@@ -276,6 +281,26 @@ def test_completion_of_any_text(before: str, after: str) -> None:
     ):
         text = start + before + after
         complete(text, len(start + before), CATALOG, NAMES)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(["%%mlstore\n", "%%mlstore transform f KEY (k) AS\n", "x = %mlstore "]), texts, texts)
+def test_any_cell_is_checked_explained_and_laid_out(start: str, middle: str, end: str) -> None:
+    cell = f"{start}select {middle} from t {end}"
+    for found in [
+        *check(cell),
+        *mistakes_of_run(cell, f"There is no table '{middle}'.\n\nLINE 1: {middle}\n   ^"),
+    ]:
+        assert 0 <= found.start <= found.end <= len(cell)
+        assert cell.count("\n", 0, found.start) + 1 == found.line
+    said = about(cell, len(start) + 8, CATALOG, NAMES)
+    assert said is None or said.start <= len(start) + 8 < said.end
+    try:
+        made = formatted(cell)
+    except WorkbenchError:
+        return
+    assert re.sub(r"\s", "", made) == re.sub(r"\s", "", cell)
+    assert formatted(made) == made
 
 
 def test_body_kind_has_a_strategy_for_each_verb() -> None:

@@ -65,15 +65,16 @@ def names(lake: Lake) -> dict[str, list[str]]:
         if table.kind in found and "__" not in table.name:
             found[table.kind].append(table.name)
     found["model"] = registry.names(lake)
+    found["version"] = [ref for name in found["model"] for ref in registry.references(lake, name)]
     found["binding"] = [each.column for each in bindings(lake)]
     return found
 
 
-def catalog(lake: Lake) -> dict[str, list[str]]:
-    """Return the columns of every relation, under its qualified and, where it has one, its plain name."""
-    found: dict[str, list[str]] = {}
+def catalog(lake: Lake) -> dict[str, dict[str, str]]:
+    """Return the columns of every relation with their types, under its qualified and its plain name."""
+    found: dict[str, dict[str, str]] = {}
     for table in lake.tables.all():
-        columns = list(table.columns)
+        columns = table.columns
         found[table.qualified] = columns
         if table.kind != "record":
             found.setdefault(table.name, columns)

@@ -6,13 +6,21 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from workbench.errors import StatementError
-from workbench.language.complete_sql import Catalog, Completion, Offer, in_sql, matching, relations, unique
-from workbench.language.help import summary
-from workbench.language.kinds import identifier
+from workbench.errors import StatementError, WorkbenchError
+from workbench.language.complete_sql import (
+    Completion,
+    Offer,
+    column_offers,
+    in_sql,
+    matching,
+    relations,
+    table_offer,
+    unique,
+)
+from workbench.language.help import help_text, summary
 from workbench.language.read import MAGIC, verb_of
 from workbench.language.scan import first_word, is_empty, pieces, sql_pieces
-from workbench.language.scope import columns_of, inside_text, scope
+from workbench.language.scope import Catalog, columns_of, inside_text, scope
 from workbench.language.statement import Part, Statement, body_of, parts
 from workbench.language.values import FLAGS
 from workbench.language.verbs import VERBS
@@ -31,11 +39,10 @@ _WORDS_WANTED = {
 }
 _WORDS_OF_KIND = {"key": ("auto",), "name or all": ("all",), "gate": ("always", "never", "WHEN")}
 _NAMES_WANTED = {
-    "model": ("model",),
+    "model": ("model", "version"),
     "transform": ("transform",),
     "derivation": ("transform", "model", "binding"),
-    "any": ("table", "transform", "query", "model", "binding"),
-    "algorithm": ("algorithm",),
+    "any": ("table", "transform", "query", "model", "binding", "version"),
 }
 
 
@@ -63,9 +70,9 @@ def complete(text: str, cursor: int, catalog: Catalog, names: Names) -> list[Com
     cursor : int
         An offset in `text`.
     catalog : mapping
-        The columns of each relation, by its plain and its qualified name.
+        The columns of each relation, with their types, by its plain and its qualified name.
     names : mapping
-        The names of each kind: table, transform, query, model, binding, algorithm.
+        The names of each kind: table, transform, query, model, version, binding.
 
     Returns
     -------
@@ -93,7 +100,8 @@ def complete(text: str, cursor: int, catalog: Catalog, names: Names) -> list[Com
     if option is not None and "\n" not in before:
         return _options(before, start + option.start(), cursor)
     if _is_at_first_word(before):
-        return matching([(name, "verb", summary(cls)) for name, cls in VERBS.items()], before, cursor)
+        verbs = [Offer(name, "verb", summary(cls), help_text(name)) for name, cls in VERBS.items()]
+        return matching(verbs, before, cursor)
     return in_sql(text[start:], start, cursor, catalog)
 
 
@@ -171,6 +179,8 @@ def _offers(header: _Header) -> Iterator[Offer]:
     if part is not None and header.depth > 0:
         if part.wants in ("column", "split", "trigger") or part.kind_name == "inputs":
             yield from _column_offers(header)
+        elif part.kind_name == "space" and value[-1] in ("{", ","):
+            yield from _parameter_offers(header)
         return
     takes_value = part is not None and part.kind_name != "flag"
     if part is not None and takes_value and (not value or value[-1].lower() in ("and", "or")):
@@ -178,11 +188,13 @@ def _offers(header: _Header) -> Iterator[Offer]:
         if part.required or part.is_clause or part.kind.always:
             return
     elif part is not None and part.wants == "trigger":
-        yield from ((each, "word", "") for each in ("or", "and", "COOLDOWN"))
-    yield from ((each.keyword, "clause", each.help) for each in _clauses_left(header))
+        yield from (Offer(each, "word") for each in ("or", "and", "COOLDOWN"))
+    yield from (
+        Offer(each.keyword, "clause", each.synopsis.strip("[]"), each.help) for each in _clauses_left(header)
+    )
     body = body_of(header.verb)
     if body is not None:
-        yield "AS", "clause", body.help
+        yield Offer("AS", "clause", body.synopsis, body.help)
 
 
 def _clauses_left(header: _Header) -> list[Part]:
@@ -191,16 +203,40 @@ def _clauses_left(header: _Header) -> list[Part]:
 
 def _value_offers(part: Part, header: _Header) -> Iterator[Offer]:
     words = part.words or _WORDS_OF_KIND.get(part.kind_name, ()) or _WORDS_WANTED.get(part.wants, ())
-    yield from ((each, "word", part.help) for each in words)
+    yield from (Offer(each, "word", "", part.help) for each in words)
+    if part.wants == "algorithm":
+        yield from _algorithm_offers()
     if part.wants == "column":
         yield from _column_offers(header)
     for kind in _NAMES_WANTED.get(part.wants, ()):
-        yield from ((each, kind, "") for each in header.names.get(kind, ()))
+        yield from (Offer(each, kind) for each in header.names.get(kind, ()))
     if part.wants in ("table", "any"):
-        yield from ((each, "table", "") for each in relations(header.catalog))
+        yield from (table_offer(each, header.catalog) for each in relations(header.catalog))
     if part.kind_name == "place":
-        for relation, columns in header.catalog.items():
-            yield from ((f"{relation}.{identifier(each)}", "column", "") for each in columns)
+        for relation in header.catalog:
+            offered = column_offers(relation, header.catalog)
+            yield from (each._replace(text=f"{relation}.{each.text}") for each in offered)
+
+
+def _algorithm_offers() -> Iterator[Offer]:
+    from workbench.train.algorithms import ALGORITHMS
+
+    for name, classes in ALGORITHMS.items():
+        said = "\n".join(f"For {kind}: {path}" for kind, path in classes.items())
+        yield Offer(name, "algorithm", "", f"{name}\n{said}")
+
+
+def _parameter_offers(header: _Header) -> Iterator[Offer]:
+    """Offer what PARAMS can set of the algorithm that MODEL names."""
+    from workbench.train.algorithms import parameters
+
+    model = "".join(header.said.get("MODEL", ["auto"]))
+    try:
+        known = parameters(model)
+    except WorkbenchError:  # no such algorithm, or its library is not installed
+        return
+    for name, default in known.items():
+        yield Offer(name, "parameter", default, f"{name}: a parameter of {model}, {default} if not set.")
 
 
 def _column_offers(header: _Header) -> Iterator[Offer]:
@@ -210,16 +246,19 @@ def _column_offers(header: _Header) -> Iterator[Offer]:
     table = re.match(r'[\w."@]*', "".join(named))
     own = columns_of(table[0], header.catalog) if table else ()
     others = () if own else unique(scope(header.sql).aliases.values())
-    columns = [*own, *(column for each in others for column in columns_of(each, header.catalog))]
-    return ((identifier(each), "column", "") for each in unique(columns))
+    return (
+        each
+        for relation in ([table[0]] if table and own else others)
+        for each in column_offers(relation, header.catalog)
+    )
 
 
 def _options(before: str, start: int, cursor: int) -> list[Completion]:
     given = set(re.findall(r"--(\w+)(?=\W)", before))
     typed = before[len(before) - (cursor - start) :].lower()
     return [
-        Completion(f"--{name}", start, cursor, "option", does)
-        for name, (_, does) in FLAGS.items()
+        Completion(f"--{name}", start, cursor, "option", argument, does)
+        for name, (argument, does) in FLAGS.items()
         if name not in given and f"--{name}".startswith(typed)
     ]
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from workbench.language.functions import engine_functions, store_functions
 from workbench.language.kinds import identifier
-from workbench.language.scope import KEYWORDS, columns_of, functions, inside_text, scope, wants_relation
+from workbench.language.scope import KEYWORDS, Catalog, columns_of, inside_text, scope, wants_relation
 
-Catalog = Mapping[str, Sequence[str]]
-Offer = tuple[str, str, str]
-"""What completion offers: the text, its kind, and what to show beside it."""
+
+class Offer(NamedTuple):
+    """What completion offers: the text, its kind, what to show beside it, and what to say of it."""
+
+    text: str
+    kind: str
+    detail: str = ""
+    help: str = ""
+
 
 WORD = re.compile(r'"[^"\n]*\Z|[^\W\d][\w$]*\Z')
 _QUALIFIER = re.compile(r'((?:\w+|"[^"\n]*")(?:\.(?:\w+|"[^"\n]*"))*)\.\Z')
@@ -30,7 +38,9 @@ class Completion:
         verb, clause, option, word, table, schema, model, transform, query, binding, column,
         function or keyword.
     detail : str
-        What to show beside it.
+        What to show beside it: the type of a column, the arguments of a function.
+    help : str
+        What to say of it, in some lines.
     """
 
     text: str
@@ -38,6 +48,7 @@ class Completion:
     end: int
     kind: str
     detail: str = ""
+    help: str = ""
 
 
 def in_sql(sql: str, start: int, cursor: int, catalog: Catalog) -> list[Completion]:
@@ -54,11 +65,13 @@ def in_sql(sql: str, start: int, cursor: int, catalog: Catalog) -> list[Completi
         return matching(_members(qualifier[1], sql, catalog), before, cursor)
     if wants_relation(behind):
         schemas = unique(each.partition(".")[0] for each in catalog if "." in each)
-        offered = [*_relations(sql, catalog), *((each, "schema", "") for each in schemas)]
+        offered = [*_relations(sql, catalog), *(Offer(each, "schema") for each in schemas)]
         return matching(offered, before, cursor)
     upper = word is not None and word[0].isupper()
-    keywords = [(each.upper() if upper else each, "keyword", "") for each in KEYWORDS]
-    return matching([*_named(sql, catalog), *keywords], before, cursor)
+    keywords = [Offer(each.upper() if upper else each, "keyword") for each in KEYWORDS]
+    # Of the hundreds of the engine only those that begin as what was typed.
+    foreign = engine_functions() if word is not None else ()
+    return matching([*_named(sql, catalog), *keywords, *_functions(foreign)], before, cursor)
 
 
 def matching(
@@ -68,10 +81,12 @@ def matching(
     match = pattern.search(before)
     typed = match[0].lower() if match else ""
     found: dict[str, Completion] = {}
-    for text, kind, detail in offered:
+    for each in offered:
         # The beginning of a name fits with and without its quote.
-        if text.lower().startswith(typed) or text.lower().lstrip('"').startswith(typed.lstrip('"')):
-            found.setdefault(text, Completion(text, cursor - len(typed), cursor, kind, detail))
+        text = each.text.lower()
+        if text.startswith(typed) or text.lstrip('"').startswith(typed.lstrip('"')):
+            made = Completion(each.text, cursor - len(typed), cursor, each.kind, each.detail, each.help)
+            found.setdefault(each.text, made)
     return list(found.values())
 
 
@@ -86,26 +101,48 @@ def unique(words: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(words))
 
 
+def column_offers(relation: str, catalog: Catalog) -> list[Offer]:
+    """Offer the columns of a relation, with their types."""
+    plain = relation.partition("@")[0].replace('"', "")
+    return [
+        Offer(identifier(name), "column", kind, f"{name}: {kind}\nA column of {plain}.")
+        for name, kind in columns_of(relation, catalog).items()
+    ]
+
+
+def table_offer(name: str, catalog: Catalog, kind: str = "table") -> Offer:
+    """Offer a relation, with its columns."""
+    columns = columns_of(name, catalog)
+    said = "\n".join(f"  {column}  {type_}" for column, type_ in columns.items())
+    return Offer(name, kind, "", f"{name}: {len(columns)} columns\n{said}" if said else "")
+
+
 def _relations(sql: str, catalog: Catalog) -> list[Offer]:
-    return [(each, "table", "") for each in unique([*scope(sql).ctes, *relations(catalog)])]
+    return [table_offer(each, catalog) for each in unique([*scope(sql).ctes, *relations(catalog)])]
 
 
 def _named(sql: str, catalog: Catalog) -> list[Offer]:
     found = scope(sql)
     offered = [
-        (identifier(column), "column", relation)
-        for relation in unique(found.aliases.values())
-        for column in columns_of(relation, catalog)
+        each for relation in unique(found.aliases.values()) for each in column_offers(relation, catalog)
     ]
-    offered += [(each, "table", name) for each, name in found.aliases.items() if each != name.lower()]
-    offered += _relations(sql, catalog)
-    return offered + [(each, "function", shown) for each, shown in functions().items()]
+    offered += [
+        Offer(each, "table", name, table_offer(name, catalog).help)
+        for each, name in found.aliases.items()
+        if each != name.lower()
+    ]
+    return [*offered, *_relations(sql, catalog), *_functions(store_functions())]
+
+
+def _functions(known: Iterable[tuple[str, str, str]]) -> Iterator[Offer]:
+    return (Offer(name, "function", signature, does) for name, signature, does in known)
 
 
 def _members(qualifier: str, sql: str, catalog: Catalog) -> list[Offer]:
     """List what can stand behind `qualifier.`: columns of a relation, or relations of a schema."""
     plain = qualifier.replace('"', "").lower()
     relation = scope(sql).aliases.get(plain, qualifier)
-    columns = [(identifier(each), "column", relation) for each in columns_of(relation, catalog)]
     inside = [each[len(plain) + 1 :] for each in catalog if each.lower().startswith(plain + ".")]
-    return columns or [(identifier(each), "table", qualifier) for each in inside]
+    return column_offers(relation, catalog) or [
+        table_offer(identifier(each), catalog, "table") for each in inside
+    ]

@@ -25,7 +25,7 @@ _THINGS = (
     "|database|aggregate"
 )
 # Where a verb of the language is a word of SQL too: what follows it in SQL.
-_SQL_SHAPES = {
+SQL_SHAPES = {
     "drop": rf"\s+(?:{_THINGS})\b{_NEXT}",
     "load": r"\s*'|\s+[\w.]+\s*;?\s*\Z|\s*\"[^\"]*\"\s*;?\s*\Z",
     "export": r"\s+database\b(?!\s+(?:to|format)\b)",
@@ -102,11 +102,12 @@ def parse_cell(line: str, cell: str | None = None) -> Statement:
 
 def _read_magic(text: str, start: int) -> Statement:
     line, newline, rest = text[start:].partition("\n")
-    flags, left = take_flags(line)
+    # With what stands before it, so that the places of mistakes are those in the whole text.
+    flags, left = take_flags(text[:start] + line)
     if is_empty(left):
         for piece in pieces(left):
             if piece.kind == "flag":
-                read_flag(text, replace(piece, start=start + piece.start, end=start + piece.end), flags)
+                read_flag(text, piece, flags)
         return _read_sql(text, rest, flags)
     verb = verb_of(text)
     if verb is not None:
@@ -129,7 +130,7 @@ def verb_of(text: str) -> str | None:
     if piece is None:
         return None
     word = text[piece.start : piece.end].lower()
-    shape = _SQL_SHAPES.get(word)
+    shape = SQL_SHAPES.get(word)
     if word in VERBS and not (shape and re.match(shape, text[piece.end :], re.IGNORECASE)):
         return word
     if word in SQL_WORDS:

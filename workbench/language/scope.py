@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 
 from workbench.language.scan import sql_pieces
 
@@ -21,19 +20,8 @@ KEYWORDS = _KEYWORDS.split()
 """The keywords of SQL that completion offers."""
 
 
-@cache
-def functions() -> Mapping[str, str]:
-    """Return the store's own functions, with their arguments."""
-    # Late, for with the steps comes the engine, and a language alone should be there at once.
-    from workbench.transform.steps import STEPS
-
-    return {
-        "predict": "predict(model, cols…)",
-        "predict_proba": "predict_proba(model, cols…)",
-        "held_out": "held_out(model, cols…)",
-        **{step.name: step.signature for step in STEPS.values()},
-    }
-
+Catalog = Mapping[str, Mapping[str, str]]
+"""The columns of each relation, with their types, by its plain and its qualified name."""
 
 # After these words a relation is named.
 _RELATION_WORDS = {"from", "join", "into", "update", "table", "using", "describe", "summarize"}
@@ -96,10 +84,10 @@ def wants_relation(before: str) -> bool:
     return bool(tokens) and tokens[-1].lower() in _RELATION_WORDS
 
 
-def columns_of(name: str, catalog: Mapping[str, Sequence[str]]) -> Sequence[str]:
+def columns_of(name: str, catalog: Catalog) -> Mapping[str, str]:
     """Look up the columns of a relation, whatever the case of its name and with or without a version."""
     plain = name.partition("@")[0].replace('"', "").lower()
-    return next((columns for known, columns in catalog.items() if known.lower() == plain), ())
+    return next((columns for known, columns in catalog.items() if known.lower() == plain), {})
 
 
 def _relations(tokens: list[str], position: int, aliases: dict[str, str]) -> int:

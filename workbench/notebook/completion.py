@@ -5,51 +5,19 @@ The kernel answers with it in every front end; while the cell is no magic, the m
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.language.cells import Magic, magic_at
 
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
 
-_CELL = re.compile(r"\s*(?=%%mlstore\b)")
-_LINE = re.compile(r"\s*(?:[A-Za-z_]\w*\s*=\s*)?(?=%mlstore\b)")
+    from workbench.language.scope import Catalog
 
-Known = Callable[[], tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]]]
+Known = Callable[[], tuple["Catalog", Mapping[str, Sequence[str]]]]
 """Gives the catalog and the names of the store that is in use, both empty where there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The magic around the cursor: its text from the `%` on, and the cursor in it."""
-
-    text: str
-    cursor: int
-
-
-def statement_at(cell: str, cursor: int) -> Place | None:
-    r"""Find the magic that the cursor is in; None outside of magics.
-
-    Examples
-    --------
-    >>> statement_at("x = 1\ny = %mlstore tab\nz", 22)
-    Place(text='%mlstore tab', cursor=12)
-    >>> statement_at("x = 1", 5) is None
-    True
-    """
-    head = _CELL.match(cell)
-    start, end = (head.end(), len(cell)) if head is not None else (None, 0)
-    if start is None:
-        line = _LINE.match(cell, cell.rfind("\n", 0, cursor) + 1)
-        if line is None:
-            return None
-        start, end = line.end(), cell.find("\n", cursor)
-    if cursor < start:
-        return None
-    return Place(cell[start : end if end >= 0 else len(cell)], cursor - start)
 
 
 def offset(cell: str, line: int, column: int) -> int:
@@ -73,15 +41,16 @@ def matches(cell: str, line: int, column: int, known: Known) -> SimpleMatcherRes
     from IPython.core.completer import SimpleCompletion
 
     cursor = offset(cell, line, column)
-    place = statement_at(cell, cursor)
-    if place is None:
+    magic = magic_at(cell, cursor)
+    if magic is None:
         return {"completions": [], "suppress": False}
-    found = _completions(place, known)
-    begin = min((each.start for each in found), default=place.cursor)
-    fragment = place.text[begin : place.cursor]
+    cursor -= magic.start
+    found = _completions(magic, cursor, known)
+    begin = min((each.start for each in found), default=cursor)
+    fragment = magic.text[begin:cursor]
     return {
         "completions": [
-            SimpleCompletion(text=place.text[begin : each.start] + each.text, type=each.kind)
+            SimpleCompletion(text=magic.text[begin : each.start] + each.text, type=each.kind)
             for each in found
         ],
         "matched_fragment": fragment,
@@ -89,11 +58,11 @@ def matches(cell: str, line: int, column: int, known: Known) -> SimpleMatcherRes
     }
 
 
-def _completions(place: Place, known: Known) -> list[Any]:
+def _completions(magic: Magic, cursor: int, known: Known) -> list[Any]:
     from workbench.language import complete
 
     try:
         catalog, names = known()
-        return list(complete(place.text, place.cursor, catalog, names))
+        return list(complete(magic.text, cursor, catalog, names))
     except WorkbenchError:
         return []  # A store that cannot be opened is told of when the cell is run.

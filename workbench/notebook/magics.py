@@ -124,7 +124,7 @@ class StoreMagics(Magics):
             self.user_ns["store"] = self._store
         return self._store
 
-    def known(self) -> tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]]:
+    def known(self) -> tuple[Mapping[str, Mapping[str, str]], Mapping[str, Sequence[str]]]:
         """Return the catalog and the names for completion; never makes a store that is not there."""
         if self.opened() is None and not Path(FOLDER).is_dir():
             return {}, {}

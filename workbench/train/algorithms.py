@@ -431,6 +431,29 @@ def _settable(cls: type[Any]) -> set[str]:
     return _parameters(cls) | own
 
 
+def parameters(model: str) -> dict[str, str]:
+    """Name the parameters that a statement can set for an algorithm, with their defaults as text.
+
+    Raises
+    ------
+    NotFound, Unsupported
+        If there is no such algorithm, or it is not an estimator.
+
+    Examples
+    --------
+    >>> parameters("ridge")["alpha"]
+    '1.0'
+    """
+    found: dict[str, str] = {}
+    for path in _paths(model):
+        cls = _load(path)
+        own = _construct(cls, _DEFAULTS.get(path, {})).get_params(deep=False)
+        found |= {
+            name: repr(own.get(name)) for name in sorted(_settable(cls) - _OURS.keys()) if "__" not in name
+        }
+    return found
+
+
 def _construct(cls: type[Any], params: Mapping[str, Any]) -> Any:
     try:
         # Some parameters belong to an inner estimator, which only set_params reaches.

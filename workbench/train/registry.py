@@ -125,6 +125,12 @@ def names(lake: Lake) -> list[str]:
     return [row["name"] for row in lake.records.definitions(KIND)]
 
 
+def references(lake: Lake, name: str) -> list[str]:
+    """List how the versions of a model are named: the deployed one, the latest, then each, newest first."""
+    numbers = [each.version for each in find_versions(lake, name)]
+    return [f"{name}@{each}" for each in ("champion", "latest", *sorted(numbers, reverse=True))]
+
+
 def champion_version(lake: Lake, name: str, cursor: Cursor | None = None) -> int | None:
     """Return the number of the deployed version."""
     rows = _deployments(lake, name, cursor)

@@ -7,12 +7,12 @@ import pytest
 from workbench.language import VERBS, complete
 
 CATALOG = {
-    "flights": ["id", "dest", "dep delay"],
-    "planes": ["tail", "year"],
-    "late_features": ["id", "distance"],
-    "main.flights": ["id", "dest", "dep delay"],
-    "main.planes": ["tail", "year"],
-    "features.late_features": ["id", "distance"],
+    "flights": {"id": "BIGINT", "dest": "VARCHAR", "dep delay": "DOUBLE"},
+    "planes": {"tail": "VARCHAR", "year": "BIGINT"},
+    "late_features": {"id": "BIGINT", "distance": "DOUBLE"},
+    "main.flights": {"id": "BIGINT", "dest": "VARCHAR", "dep delay": "DOUBLE"},
+    "main.planes": {"tail": "VARCHAR", "year": "BIGINT"},
+    "features.late_features": {"id": "BIGINT", "distance": "DOUBLE"},
 }
 NAMES = {
     "table": ["flights", "planes"],
@@ -103,7 +103,7 @@ def test_sql_columns_of_the_relations_named() -> None:
     assert found[:2] == ["dest", '"dep delay"']
     assert {"date_parts", "distinct", "desc"} <= set(found)
     assert "distance" not in found
-    assert offered(BODY.format("y|")) == ["year"]
+    assert offered(BODY.format("y|"))[0] == "year"
     assert offered(BODY.format("SEL|")) == ["SELECT"]
 
 
@@ -120,10 +120,10 @@ def test_sql_relations() -> None:
 
 
 def test_functions_are_those_that_exist() -> None:
-    from workbench.language.scope import functions
+    from workbench.language.functions import store_functions
     from workbench.transform.steps import STEPS
 
-    assert set(functions()) == {"predict", "predict_proba", "held_out", *STEPS}
+    assert {name for name, _, _ in store_functions()} == {"predict", "predict_proba", "held_out", *STEPS}
     assert offered("%%mlstore transform f ON flights KEY (id) AS\nselect stand|") == ["standardize"]
     found = complete("select predict_|", 15, {}, {})
     assert found[0].kind == "function"

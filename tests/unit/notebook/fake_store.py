@@ -53,9 +53,9 @@ class Store:
         first = {"snapshot": 3, "time": long_ago, "message": "long ago"}
         return Result(pa.Table.from_pylist([*reversed(rows), first]))
 
-    def catalog(self) -> dict[str, list[str]]:
+    def catalog(self) -> dict[str, dict[str, str]]:
         """Name tables and columns."""
-        return {"flights": ["id", "carrier"]}
+        return {"flights": {"id": "BIGINT", "carrier": "VARCHAR"}}
 
     def names(self) -> dict[str, list[str]]:
         """Name what there is."""

@@ -9,7 +9,7 @@ from fake_store import Store
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 
-from workbench.notebook.completion import Place, offset, statement_at
+from workbench.notebook.completion import offset
 from workbench.notebook.magics import load_ipython_extension
 
 
@@ -82,6 +82,3 @@ def test_letters_of_several_bytes_do_not_move_the_cursor(shell: InteractiveShell
 
 def test_places() -> None:
     assert offset("ab\ncd", 1, 1) == 4
-    assert statement_at("\n %%mlstore a\nb", 14) == Place("%%mlstore a\nb", 12)
-    assert statement_at("x = %mlstore a", 2) is None
-    assert statement_at("%mlstorex a", 10) is None
