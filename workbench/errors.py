@@ -10,6 +10,7 @@
     ├── ModelError          a model that failed: which version, which rows
     ├── Unsupported         something the store does not do: what to do instead
     ├── Interrupted         the user stopped it: what was kept
+    ├── StoreFull           no space is left to write to: free some
     ├── StoreCorrupt        a folder that is not a store, or is damaged
     └── StoreVersion        a store that is newer than this code
 """
@@ -153,6 +154,20 @@ class Interrupted(WorkbenchError):
 
     code = "interrupted"
     retryable = True
+
+
+class StoreFull(WorkbenchError):
+    """No space is left where the store writes; nothing was changed."""
+
+    code = "store_full"
+    retryable = True
+
+    @classmethod
+    def said(cls, text: str) -> StoreFull:
+        """Make the error from what a library or the system said."""
+        return cls(
+            f"No space is left: {text}", hint="Free some space, and run it again; nothing was changed."
+        )
 
 
 class StoreCorrupt(WorkbenchError):

@@ -17,6 +17,7 @@ from workbench.errors import (
     NotFound,
     StatementError,
     StoreCorrupt,
+    StoreFull,
     Unsupported,
     WorkbenchError,
 )
@@ -256,6 +257,8 @@ def translate(error: duckdb.Error, known: Names | None = None) -> WorkbenchError
         return StatementError(text)
     if isinstance(error, duckdb.OutOfMemoryException):
         return WorkbenchError(text, hint="Select fewer rows or columns, or free memory.")
+    if _is_full(text):
+        return StoreFull.said(text)
     if isinstance(error, duckdb.IOException):
         return StoreCorrupt(text) if ".parquet" in text and "No such file" in text else InvalidData(text)
     return InvalidData(text)
@@ -264,6 +267,10 @@ def translate(error: duckdb.Error, known: Names | None = None) -> WorkbenchError
 def is_locked(error: duckdb.Error) -> bool:
     """Say whether another process has locked the catalog."""
     return "database is locked" in str(error).lower()
+
+
+def _is_full(text: str) -> bool:
+    return "No space left on device" in text or "disk is full" in text
 
 
 def _is_conflict(text: str) -> bool:

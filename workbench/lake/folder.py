@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,17 @@ def newest_snapshot(folder: Path) -> int:
     recognise(folder)
     rows = _ask_catalog(folder, "SELECT max(snapshot_id) FROM ducklake_snapshot")
     return int(rows[0][0] or 0)
+
+
+def remove_partial(folder: Path, message: str) -> None:
+    """Remove the data file that could not be written to its end, named in the engine's message.
+
+    No snapshot knows it, and it takes the space that is wanted.
+    """
+    for named in re.findall(r'"([^"]+\.parquet)"', message):
+        path = Path(named)
+        if path.is_relative_to(folder / DATA):
+            path.unlink(missing_ok=True)
 
 
 def _check_catalog(folder: Path) -> None:

@@ -18,7 +18,7 @@ from weakref import WeakSet
 import duckdb
 
 from workbench.engines.duckdb import Cursor, confine, connect, execute, is_locked, reraise
-from workbench.errors import Conflict, InvalidData, StoreCorrupt
+from workbench.errors import Conflict, InvalidData, StoreCorrupt, StoreFull
 from workbench.lake import folder as folders
 from workbench.lake.changes import ChangeSet, read_changes
 from workbench.lake.keys import seal_keys
@@ -295,6 +295,8 @@ class Lake:
                 except BaseException as error:
                     with suppress(duckdb.Error):
                         cursor.execute("ROLLBACK")
+                    if isinstance(error, StoreFull):
+                        folders.remove_partial(self.folder, error.message)
                     if isinstance(error, duckdb.Error | RuntimeError):
                         reraise(error)
                     raise

@@ -8,6 +8,7 @@ them before MLflow is asked.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -17,6 +18,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from workbench import trust
-from workbench.errors import ModelError, NotFound
+from workbench.errors import ModelError, NotFound, StoreFull, WorkbenchError
 from workbench.train.environment import DIRTY
 from workbench.train.label import value_type
 
@@ -48,6 +50,7 @@ _ABOUT = "mlstore.json"
 _PARENT = "mlflow.parentRunId"
 _LONGEST_PARAMETER = 6000
 _LONGEST_TAG = 5000
+_LEAST_SPACE = 2**24
 
 # Where MLflow's database keeps addresses of files.
 _ADDRESSES = (
@@ -97,13 +100,13 @@ class Logged:
 
 def wake(folder: Path) -> None:
     """Import MLflow and open its database, which takes seconds the first time."""
-    with _quiet():
+    with _quiet(folder):
         _client(folder).search_experiments(max_results=1)
 
 
 def log(folder: Path, entry: Entry) -> Logged:
     """Log a run with its model, and register it; nothing is left in MLflow if that fails."""
-    with _quiet():
+    with _quiet(folder):
         client = _client(folder)
         run = client.create_run(_experiment(client, folder, entry.name), run_name=entry.name)
         try:
@@ -122,7 +125,7 @@ def log(folder: Path, entry: Entry) -> Logged:
 
 def discard(folder: Path, logged: Logged) -> None:
     """Take back what `log` wrote, when the lake's commit did not come about."""
-    with _quiet():
+    with _quiet(folder):
         client = _client(folder)
         client.delete_model_version(logged.name, logged.version)
         _forget(client, client.get_run(logged.run_id).info.experiment_id, logged.run_id)
@@ -145,7 +148,7 @@ def _forget(client: MlflowClient, experiment: str, run_id: str) -> None:
 
 def set_decision(folder: Path, name: str, run_id: str, version: int, reason: str) -> None:
     """Tag the version that a run made with the store's own number, and why it was deployed or not."""
-    with _quiet():
+    with _quiet(folder):
         client = _client(folder)
         for number in _versions_of(client, name, run_id):
             client.set_model_version_tag(name, number, "mlstore.version", str(version))
@@ -154,7 +157,7 @@ def set_decision(folder: Path, name: str, run_id: str, version: int, reason: str
 
 def set_champion(folder: Path, name: str, run_id: str, version: int) -> None:
     """Give the version that a run made the alias `champion`, and note the store's own number."""
-    with _quiet():
+    with _quiet(folder):
         client = _client(folder)
         for number in _versions_of(client, name, run_id):
             client.set_model_version_tag(name, number, "mlstore.version", str(version))
@@ -266,7 +269,7 @@ def load_foreign(folder: Path, name: str, alias: str) -> Foreign:
     Unsupported
         If it was not approved on this machine.
     """
-    with _quiet():
+    with _quiet(folder):
         import mlflow.pyfunc
         from mlflow.exceptions import MlflowException
 
@@ -494,8 +497,23 @@ def _client(folder: Path) -> MlflowClient:
     database = folder / "mlflow.db"
     if database.exists():
         _relocate(database, folder)
+    else:
+        _make_database(database)
     address = f"sqlite:///{database}"
     return MlflowClient(tracking_uri=address, registry_uri=address)
+
+
+def _make_database(database: Path) -> None:
+    """Make MLflow's database under another name first: half of it, on a full disk, would stay half."""
+    from mlflow import MlflowClient
+
+    # MLflow keeps its connection to a name, so each attempt takes another one.
+    part = database.with_name(f".{database.name}.{uuid.uuid4().hex}")
+    try:
+        MlflowClient(tracking_uri=f"sqlite:///{part}").search_experiments(max_results=1)
+        part.replace(database)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _relocate(database: Path, folder: Path) -> None:
@@ -527,10 +545,19 @@ def _old_places(connection: sqlite3.Connection, folder: Path) -> set[str]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Import MLflow without telemetry, and keep its and its migrations' notes off the screen."""
+def _quiet(folder: Path) -> Iterator[None]:
+    """Import MLflow without telemetry, keep its and its migrations' notes off the screen, name its errors.
+
+    Raises
+    ------
+    StoreFull
+        If it has no space to write.
+    ModelError
+        If its database or its files fail in another way.
+    """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    import mlflow  # noqa: F401  # sets the levels anew when it is first imported
+    from mlflow.exceptions import MlflowException  # importing it sets the levels of the loggers anew
+    from sqlalchemy.exc import SQLAlchemyError
 
     loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
     before = [logger.level for logger in loggers]
@@ -538,6 +565,17 @@ def _quiet() -> Iterator[None]:
         for logger in loggers:
             logger.setLevel(logging.ERROR)
         yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise _failed(folder, error) from error
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)
+
+
+def _failed(folder: Path, error: Exception) -> WorkbenchError:
+    """Name what MLflow, its database or the system said; SQLite may call a full disk an I/O error."""
+    text = str(error).partition("\n")[0]
+    full = getattr(error, "errno", None) == errno.ENOSPC or "disk is full" in text
+    if full or ("disk I/O error" in text and shutil.disk_usage(folder).free < _LEAST_SPACE):
+        return StoreFull.said(f"MLflow could not write ({text}).")
+    return ModelError(f"MLflow failed: {text}", hint="Look at mlflow.db and artifacts in the store's folder.")

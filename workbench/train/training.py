@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -135,10 +136,22 @@ def _attempt(lake: Lake, task: _Task) -> tuple[Model, Run]:
     except BaseException:
         _keep_trials(lake, task, source, tuning)
         raise
-    tracking.set_decision(lake.folder, model.name, model.mlflow_run_id, model.version, model.reason)
-    if model.deployed:
-        tracking.set_champion(lake.folder, model.name, model.mlflow_run_id, model.version)
+    _tell_mlflow(lake, model)
     return model, run
+
+
+def _tell_mlflow(lake: Lake, model: Model) -> None:
+    """Tell MLflow what was decided. The model stands in the lake by now, so a failure is only warned of."""
+    try:
+        tracking.set_decision(lake.folder, model.name, model.mlflow_run_id, model.version, model.reason)
+        if model.deployed:
+            tracking.set_champion(lake.folder, model.name, model.mlflow_run_id, model.version)
+    except WorkbenchError as error:
+        warnings.warn(
+            f"{model.ref} is {model.decision}, but MLflow does not know it: {error}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 def _log_and_commit(
