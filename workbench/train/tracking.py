@@ -228,7 +228,7 @@ def registered(folder: Path) -> list[tuple[str, str, str]]:
 
 def foreign_folder(folder: Path, name: str, version: str) -> Path:
     """Return the folder of a registered model; one that lies elsewhere is fetched."""
-    with _quiet():
+    with _quiet(folder):
         from mlflow.artifacts import download_artifacts
 
         client = _client(folder)
