@@ -51,6 +51,7 @@ bench: $(VENV)/.dev ## Measure, and write the figures into docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/transforms.py docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/automl.py docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/isolation.py docs/benchmarks.md
+	$(BIN)/python tests/benchmarks/serving.py docs/benchmarks.md
 
 docs: $(VENV)/.dev ## Build the documentation into build/site
 	$(BIN)/mkdocs build --strict

@@ -38,6 +38,7 @@ usage: mlstore [--store DIR] [--format table|csv|json] STATEMENT...
        mlstore [--store DIR] run FILE          statements separated by lines of ---
        mlstore sql "select ..."
        mlstore trust [NAME...] [--yes]        approve the Python code and models in a store
+       mlstore serve [--port N] [--help]      let bound models answer over HTTP
        mlstore template list
        mlstore template new NAME [PATH]
        mlstore --version
@@ -84,6 +85,8 @@ def _dispatch(options: argparse.Namespace, words: list[str]) -> int:
         return _run_file(options, words[1:])
     if words[0] == "trust":
         return _trust(options.store, words[1:])
+    if words[0] == "serve":
+        return _serve(options.store, words[1:])
     text = _statement(words)
     if "--help" in words:
         return _help_on(text)
@@ -116,6 +119,15 @@ def _trust(address: str | None, words: Sequence[str]) -> int:
     with _open(address) as session:
         session.store.approve(each.name for each in waiting)
     print(f"Approved: {', '.join(dict.fromkeys(each.name for each in waiting))}")
+    return OK
+
+
+def _serve(address: str | None, words: Sequence[str]) -> int:
+    from workbench.serve import command
+
+    options = command.arguments(words)
+    with _open(address) as session:
+        command.serve(session.store, options)
     return OK
 
 

@@ -27,6 +27,7 @@ from workbench.lake.statements import read_past, run_sql
 from workbench.names import Ref
 from workbench.queries import is_expression, query_text, reads_memory, source_query
 from workbench.schedule import after_write, check_names, check_trigger, refresh, waits_for
+from workbench.serving import Serving
 from workbench.train import Model, Training, registry, train
 from workbench.transform import Query, Transform, create_transform, define_query, find_transform
 from workbench.transform.fitting import fit
@@ -42,7 +43,7 @@ _FAILED = "was not refreshed"
 Execute = Callable[["Store", str, Mapping[str, Any] | None], object]
 
 
-class Store(Keeping):
+class Store(Keeping, Serving):
     """A datastore in a folder; get one with `workbench.connect`.
 
     Every method that writes is one commit, which makes one snapshot; what is kept up to date `on

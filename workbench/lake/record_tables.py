@@ -151,6 +151,17 @@ SPEC: dict[str, dict[str, str]] = {
         "reason": "VARCHAR",
         "decided_at": "TIMESTAMPTZ",
     },
+    "requests": {
+        "id": "VARCHAR",
+        "binding": "VARCHAR",
+        "model": "VARCHAR",
+        "asked": "JSON",
+        "value": "VARCHAR",
+        "score": "DOUBLE",
+        "error": "VARCHAR",
+        "milliseconds": "DOUBLE",
+        "asked_at": "TIMESTAMPTZ",
+    },
     "lineage": {
         "name": "VARCHAR",
         "version": "BIGINT",

@@ -1,0 +1,215 @@
+"""A bound model that is asked from outside: by key, with the columns looked up, or with rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.bind.definition import Binding
+from workbench.bind.isolation import open_predictor
+from workbench.bind.predictors import Predictor
+from workbench.engines.duckdb import execute
+from workbench.errors import InvalidData, ModelError, NotFound, WorkbenchError
+from workbench.names import quote, quote_all, quote_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from workbench.lake import Lake
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model says of one row, or why it says nothing."""
+
+    value: Any = None
+    score: float | None = None
+    error: WorkbenchError | None = None
+
+
+class Endpoint:
+    """A binding that answers single questions; nothing is written.
+
+    Parameters
+    ----------
+    isolate : str or None
+        Where the model runs, if not where the binding says.
+    """
+
+    def __init__(self, lake: Lake, binding: Binding, isolate: str | None = None) -> None:
+        self.binding = binding
+        self._lake = lake
+        relation = f"lake.{quote_name(binding.on)}"
+        schema = execute(lake.cursor(), f"FROM {relation} LIMIT 0").to_arrow_table().schema
+        names = {name.lower(): name for name in schema.names}
+        bound = [names.get(each.lower(), each) for each in binding.columns or schema.names]
+        self._relation = relation
+        self.predictor: Predictor = open_predictor(
+            lake, binding.model, schema.empty_table().select(bound).schema, isolate=isolate or binding.isolate
+        )
+        self.inputs: pa.Schema = schema.empty_table().select(self._spelled(names)).schema
+        self.key: pa.Schema = schema.empty_table().select(list(binding.key)).schema
+        # Whatever is loaded late is loaded now, and not when the first request waits for it.
+        self.predictor.predict(_batch(self.inputs, []))
+
+    @property
+    def ref(self) -> str:
+        """The model with its version."""
+        return self.predictor.ref
+
+    def _spelled(self, names: Mapping[str, str]) -> list[str]:
+        missing = [each for each in self.predictor.inputs if each.lower() not in names]
+        if missing:
+            raise NotFound.named("column", missing[0], names.values(), within=self.binding.on)
+        return [names[each.lower()] for each in self.predictor.inputs]
+
+    def ask_rows(self, rows: Sequence[object]) -> list[Answer]:
+        """Predict rows given by column name; a row that cannot be used has an error, the others answers."""
+        batch, bad = _read(rows, self.inputs, f"the inputs of {self.ref}")
+        return self._ask(batch, bad)
+
+    def ask_keys(self, keys: Sequence[object]) -> list[Answer]:
+        """Predict the rows of the table that have these keys, as they are now."""
+        single = self.key.names[0] if len(self.key) == 1 else None
+        given = [each if single is None or isinstance(each, Mapping) else {single: each} for each in keys]
+        asked, bad = _read(given, self.key, f"the key of {self.binding.on}")
+        wanted = _keys(asked, self.key.names)
+        rows = self._look_up([key for place, key in enumerate(wanted) if place not in bad])
+        found = {key: place for place, key in enumerate(_keys(rows, self.key.names))}
+        for place, key in enumerate(wanted):
+            if place not in bad and key not in found:
+                shown = ", ".join(
+                    f"{name} = {part!r}" for name, part in zip(self.key.names, key, strict=True)
+                )
+                bad[place] = NotFound(f"There is no row with {shown} in {self.binding.table}.")
+        places = [None if place in bad else found[key] for place, key in enumerate(wanted)]
+        return self._ask(_take(rows, places, self.inputs), bad)
+
+    def _look_up(self, keys: Sequence[tuple[Any, ...]]) -> pa.Table:
+        """Read the inputs of rows by key; a condition on values lets the lake skip files."""
+        wanted = list(dict.fromkeys([*self.key.names, *self.inputs.names]))
+        unique = list(dict.fromkeys(keys))
+        if len(self.key) == 1:
+            condition = f"{quote(self.key.names[0])} IN ({', '.join('?' for _ in unique) or 'NULL'})"
+        else:
+            one = "(" + " AND ".join(f"{quote(name)} = ?" for name in self.key.names) + ")"
+            condition = " OR ".join(one for _ in unique) or "false"
+        text = f"SELECT {quote_all(wanted)} FROM {self._relation} WHERE {condition}"
+        return execute(self._lake.cursor(), text, [part for key in unique for part in key]).to_arrow_table()
+
+    def _ask(self, batch: pa.RecordBatch, bad: Mapping[int, WorkbenchError]) -> list[Answer]:
+        """Ask about the rows that can be used, and put the answers into the places of the questions."""
+        import pyarrow as pa
+
+        usable = [place for place in range(batch.num_rows) if place not in bad]
+        if not usable:
+            return [Answer(error=bad[place]) for place in range(batch.num_rows)]
+        asked = batch.take(pa.array(usable)) if bad else batch
+        answers = iter(_answers(self.predictor, asked))
+        return [
+            Answer(error=bad[place]) if place in bad else next(answers) for place in range(batch.num_rows)
+        ]
+
+
+def _answers(predictor: Predictor, batch: pa.RecordBatch) -> list[Answer]:
+    """Ask a model; where it fails, halve the rows until those on which it fails stand alone."""
+    try:
+        table = predictor.predict(batch)
+    except ModelError as error:
+        if batch.num_rows == 1:
+            return [Answer(error=error)]
+        half = batch.num_rows // 2
+        return _answers(predictor, batch.slice(0, half)) + _answers(predictor, batch.slice(half))
+    values, scores = table["value"].to_pylist(), table["score"].to_pylist()
+    return [Answer(value, score) for value, score in zip(values, scores, strict=True)]
+
+
+def _read(
+    rows: Sequence[object], schema: pa.Schema, within: str
+) -> tuple[pa.RecordBatch, dict[int, WorkbenchError]]:
+    """Make a batch of rows of JSON, and say of which rows that cannot be done, by place."""
+    names = {name.lower(): name for name in schema.names}
+    bad: dict[int, WorkbenchError] = {}
+    columns: dict[str, list[Any]] = {name: [None] * len(rows) for name in schema.names}
+    for place, row in enumerate(rows):
+        problem = _place_row(row, place, names, columns, within)
+        if problem is not None:
+            bad[place] = problem
+    arrays = []
+    for field in schema:
+        values = columns[field.name]
+        try:
+            array = _array(values, field.type)
+        except ValueError:
+            # Only now, for it is slow: which values are they?
+            array = _array([_or_bad(values, place, field, bad) for place in range(len(rows))], field.type)
+        arrays.append(array)
+    return _batch(schema, arrays), bad
+
+
+def _place_row(
+    row: object, place: int, names: Mapping[str, str], columns: Mapping[str, list[Any]], within: str
+) -> WorkbenchError | None:
+    """Put the values of a row into the columns, by name whatever the case."""
+    if not isinstance(row, Mapping):
+        return InvalidData(f"It is {row!r}, not an object of values by column name.")
+    given = {str(name).lower(): (str(name), value) for name, value in row.items()}
+    unknown = [name for lowered, (name, _) in given.items() if lowered not in names]
+    if unknown:
+        return NotFound.named("column", unknown[0], names.values(), within=within)
+    missing = [name for lowered, name in names.items() if lowered not in given]
+    if missing:
+        return InvalidData(f"It lacks {', '.join(missing)}.", hint="Give null where a value is not known.")
+    for lowered, (_, value) in given.items():
+        columns[names[lowered]][place] = value
+    return None
+
+
+def _or_bad(values: list[Any], place: int, field: pa.Field, bad: dict[int, WorkbenchError]) -> Any:
+    try:
+        _array([values[place]], field.type)
+    except ValueError as error:
+        bad.setdefault(place, InvalidData(f"{field.name} is {values[place]!r}, not {field.type}: {error}"))
+        return None
+    return values[place]
+
+
+def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    """Make an array of values of JSON, without losing anything of them.
+
+    Raises
+    ------
+    ValueError
+        If one of them is of another type.
+    """
+    import pyarrow as pa
+    from pyarrow import types
+
+    if types.is_temporal(kind) or types.is_decimal(kind):
+        # JSON has no word for these; what is written is read.
+        return pa.array([None if each is None else str(each) for each in values], pa.string()).cast(kind)
+    if not types.is_boolean(kind) and any(isinstance(each, bool) for each in values):
+        raise ValueError("true and false are no numbers, and no text")
+    try:
+        return pa.array(values, kind)
+    except (pa.ArrowException, TypeError, OverflowError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _batch(schema: pa.Schema, arrays: Sequence[pa.Array]) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    return pa.RecordBatch.from_arrays(arrays or [pa.array([], each.type) for each in schema], schema=schema)
+
+
+def _take(rows: pa.Table, places: list[int | None], schema: pa.Schema) -> pa.RecordBatch:
+    """Take rows by place, and those of no place as nulls."""
+    import pyarrow as pa
+
+    taken = rows.select(schema.names).combine_chunks().take(pa.array(places, pa.int64()))
+    return _batch(schema, [taken[name].combine_chunks() for name in schema.names])
+
+
+def _keys(rows: pa.RecordBatch | pa.Table, names: Sequence[str]) -> list[tuple[Any, ...]]:
+    return list(zip(*(rows[name].to_pylist() for name in names), strict=True))

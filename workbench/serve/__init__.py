@@ -1,0 +1,1 @@
+"""`mlstore serve`: bound models answer over HTTP."""
