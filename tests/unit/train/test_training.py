@@ -547,6 +547,16 @@ def test_nothing_global_is_left_changed(
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_server_that_does_not_answer_is_not_asked(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tracking is the store's own; what the user's MLflow is set to is theirs, and may be down."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://127.0.0.1:9")
+    model = fit(lake, model="linear")
+    assert model.deployed
+    with tracking._quiet(lake.folder):
+        assert tracking._client(lake.folder).get_run(model.mlflow_run_id).info.status == "FINISHED"
+
+
 def test_relocation_touches_only_our_own_addresses(tmp_path: Path, mlflow_database: Path) -> None:
     database = tmp_path / "mlflow.db"
     shutil.copy(mlflow_database, database)
