@@ -72,6 +72,18 @@ def check_name(name: str, noun: str) -> str:
     return name
 
 
+def plain(name: str) -> str:
+    """Write a qualified name as users say it: the schema only where it tells things apart.
+
+    Examples
+    --------
+    >>> plain("features.daily"), plain("predictions.trips")
+    ('daily', 'predictions.trips')
+    """
+    schema, _, rest = name.partition(".")
+    return rest if schema in ("main", "queries", "features") and rest else name
+
+
 def quote(name: str) -> str:
     """Quote an identifier for SQL.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.engines.duckdb import Cursor
 from workbench.lake.inputs import moved
+from workbench.names import plain
 from workbench.train import registry
 
 if TYPE_CHECKING:
@@ -57,8 +58,7 @@ def _judge(
         if why:
             return Freshness("stale", why)
     changed = moved(cursor, marks, row["definition"].get("inputs") or list(marks), head)
-    plain = [name.removeprefix("main.") for name in changed]
-    return Freshness("stale", f"{', '.join(plain)} changed") if changed else Freshness("fresh")
+    return Freshness("stale", f"{', '.join(map(plain, changed))} changed") if changed else Freshness("fresh")
 
 
 def _other_model(lake: Lake, cursor: Cursor, ref: str, run: Mapping[str, Any] | None) -> str:

@@ -87,16 +87,16 @@ def profile(lake: Lake, cursor: Cursor, table: TableInfo) -> Profile:
     )
     rows = _one(cursor, f"SELECT count(*) FROM temp.{_SAMPLE}")[0]
     shown = list(table.columns.items())[:COLUMNS]
-    columns = tuple(_column(cursor, name, kind) for name, kind in shown)
+    columns = tuple(_column(cursor, name, kind, rows) for name, kind in shown)
     lake.run(cursor, f"DROP TABLE temp.{_SAMPLE}")
     return Profile(min(rows, ROWS), rows > ROWS, columns)
 
 
-def _column(cursor: Cursor, name: str, kind: str) -> ColumnProfile:
+def _column(cursor: Cursor, name: str, kind: str, rows: int) -> ColumnProfile:
     column = quote(name)
     number = f"epoch({column})" if kind in _TIMES else f"{column}::DOUBLE"
     if kind not in _TIMES and not is_number(kind):
-        return _text(cursor, name, kind)
+        return _text(cursor, name, kind, rows)
     usable = f"FILTER (isfinite({number}))"
     missing, distinct, low, high, mean, least, most = _one(
         cursor,
@@ -106,6 +106,7 @@ def _column(cursor: Cursor, name: str, kind: str) -> ColumnProfile:
     )
     shown = f"{mean:,.4g}" if mean is not None and is_number(kind) else ""
     bins = _bins(cursor, number, least, most)
+    distinct = min(distinct, rows - missing)  # the approximate count may be larger
     return ColumnProfile(name, kind, missing, distinct, low or "", high or "", shown, bins)
 
 
@@ -121,18 +122,19 @@ def _bins(cursor: Cursor, number: str, least: float | None, most: float | None) 
     return tuple(counts.get(each, 0) for each in range(BINS))
 
 
-def _text(cursor: Cursor, name: str, kind: str) -> ColumnProfile:
+def _text(cursor: Cursor, name: str, kind: str, rows: int) -> ColumnProfile:
     column = quote(name)
     # Lists and structs have no approximate count of their own.
     text = f"({column}::VARCHAR)[:80]"
     missing, distinct = _one(
         cursor, f"SELECT count(*) - count({column}), approx_count_distinct({text}) FROM temp.{_SAMPLE}"
     )
-    rows = cursor.execute(
+    top = cursor.execute(
         f"SELECT {text} AS value, count(*) AS rows FROM temp.{_SAMPLE} WHERE {column} IS NOT NULL "
         f"GROUP BY value ORDER BY rows DESC, value LIMIT {TOP}"
     ).fetchall()
-    return ColumnProfile(name, kind, missing, distinct, top=tuple(Count(*row) for row in rows))
+    distinct = min(distinct, rows - missing)
+    return ColumnProfile(name, kind, missing, distinct, top=tuple(Count(*row) for row in top))
 
 
 def _one(cursor: Cursor, sql: str) -> Any:

@@ -14,6 +14,7 @@ from workbench.language import VERBS, from_call
 from workbench.language.draft import cell_of
 from workbench.lineage import build
 from workbench.lineage.graph import Edge
+from workbench.names import plain
 from workbench.plain.values import column_values, count, seconds, texts
 from workbench.server.tree import column, find_item
 from workbench.server.wire import (
@@ -180,7 +181,7 @@ def _defined(lake: Lake, item: Item, row: dict[str, Any]) -> dict[str, object]:
     facts: dict[str, object] = {
         "Version": row["version"],
         "Status": next(troubles, "up to date" if item.kind != "query" else ""),
-        "Reads": ", ".join(each.removeprefix("main.") for each in definition.get("inputs", ())),
+        "Reads": ", ".join(map(plain, definition.get("inputs", ()))),
         "When": definition.get("trigger") or definition.get("when"),
         "Model": definition.get("model") if item.kind == "binding" else None,
         "On error": definition.get("on_error"),
@@ -199,7 +200,7 @@ def _facts_of_model(model: Model) -> dict[str, object]:
         "Task": model.task,
         "Algorithm": model.algorithm,
         "Label": model.label,
-        "Reads": ", ".join(each.removeprefix("main.") for each in model.inputs),
+        "Reads": ", ".join(map(plain, model.inputs)),
         "Held out": f"{model.holdout:.0%}",
         **{f"Metric {name}": value for name, value in metrics.items()},
         "Trained": f"at snapshot {model.snapshot}, in {seconds(model.seconds)}",
@@ -214,7 +215,7 @@ def _statement(kind: str, row: dict[str, Any]) -> str:
     arguments = {renamed.get(name, name): value for name, value in definition.items() if name != "inputs"}
     arguments.setdefault("name", row["name"])
     if kind == "binding":
-        arguments["on"] = arguments["on"].removeprefix("main.")
+        arguments["on"] = plain(arguments["on"])
     known = {name: value for name, value in arguments.items() if name in VERBS[verb].__dataclass_fields__}
     given = {name: value for name, value in known.items() if value not in (None, "", [], {}, ())}
     return cell_of(str(from_call(verb, given)))
