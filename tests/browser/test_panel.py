@@ -19,6 +19,8 @@ from workbench.store import Store
 if TYPE_CHECKING:
     from tests.browser.conftest import Lab, Visit
 
+expect.set_options(timeout=15_000)  # the panel looks every second, a busy machine less often
+
 LOAD = "%load_ext workbench"
 LONG = "%%mlstore\nselect count(*) from range(10000000) a, range(10000000) b where a.range <> b.range"
 
@@ -68,15 +70,20 @@ def show(visit: Visit, path: str = "") -> Locator:
 
 def item(tree: Locator, name: str) -> Locator:
     """Find the row of a thing or a store by its name."""
-    return tree.get_by_role("treeitem", name=re.compile(rf"^{re.escape(name)}(,|$)"))
+    told = re.escape(name).replace("/", r"\/")  # Playwright writes it between slashes
+    return tree.get_by_role("treeitem", name=re.compile(rf"^{told}(,|$)"))
 
 
 def unfold(tree: Locator, store: str = "taxi/mlstore") -> None:
     row = item(tree, store)
-    expect(row).to_be_visible()
+    expect(row).to_be_visible(timeout=30_000)
     if row.get_attribute("aria-expanded") == "false":
         row.click()
     expect(row).to_have_attribute("aria-expanded", "true")
+    # The first answer of all waits until the server has imported what it needs.
+    expect(tree.get_by_role("treeitem", level=2).or_(tree.locator(".mls-empty")).first).to_be_visible(
+        timeout=30_000
+    )
 
 
 def test_everything_in_a_store_and_what_it_is(panel: Visit, taxi: Store) -> None:
@@ -197,7 +204,7 @@ def test_what_is_running_and_its_end(panel: Visit, taxi: Store) -> None:
     expect(card).to_be_visible()
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_text("Restart Kernel…", exact=True).click()
-    page.locator(".jp-Dialog").get_by_role("button", name=re.compile("Restart")).click()
+    page.locator(".jp-Dialog").get_by_role("button", name="Confirm Kernel Restart").click()
     expect(card).to_have_count(0, timeout=30_000)
     panel.wait_idle()
     panel.run(0)
@@ -255,6 +262,7 @@ def test_a_store_in_trouble_says_so_and_the_others_go_on(
     expect(tree).to_contain_text("damaged", timeout=15_000)
     shutil.rmtree(trouble)
     expect(tree).to_contain_text("moved or deleted", timeout=15_000)
+    item(tree, "trouble").scroll_into_view_if_needed()
     panel.shoot("panel-gone")
 
 

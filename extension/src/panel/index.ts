@@ -92,7 +92,7 @@ function activate(
   panel.addWidget(stores);
   panel.addWidget(section('Details', React.createElement(ChosenDetail, { model, insert, open })));
   panel.addWidget(section('Runs', React.createElement(RunsView, { model, kernels })));
-  (panel.content as AccordionPanel).setRelativeSizes([4, 4, 2]);
+  (panel.content as AccordionPanel).setRelativeSizes([5, 4, 2]);
   shell.add(panel, 'left', { rank: 550 });
   restorer?.add(panel, panel.id);
 
