@@ -117,6 +117,7 @@ def test_everything_in_a_store_and_what_it_is(panel: Visit, taxi: Store) -> None
     page.get_by_text("Theme", exact=True).hover()
     page.get_by_text("JupyterLab Dark", exact=True).click()
     expect(page.locator("body")).to_have_attribute("data-jp-theme-light", "false")
+    expect(page.locator("#jupyterlab-splash")).to_have_count(0)
     panel.shoot("panel-dark")
 
 

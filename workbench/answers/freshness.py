@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.engines.duckdb import Cursor
-from workbench.lake.inputs import moved
+from workbench.lake.snapshots import changed_tables
 from workbench.names import plain
 from workbench.train import registry
 
@@ -34,8 +34,9 @@ def freshness(lake: Lake, cursor: Cursor, head: int) -> dict[str, Freshness]:
     marks: dict[str, dict[str, int]] = {}
     for row in lake.records.rows("watermarks", cursor=cursor):
         marks.setdefault(row["derivation"], {})[row["input"]] = row["snapshot"]
+    changed = changed_tables(cursor, -1, head)
     return {
-        row["name"]: _judge(lake, cursor, row, runs.get(row["name"]), marks.get(row["name"], {}), head)
+        row["name"]: _judge(lake, cursor, row, runs.get(row["name"]), marks.get(row["name"], {}), changed)
         for row in lake.records.definitions(cursor=cursor)
         if row["kind"] in ("transform", "binding", "model")
     }
@@ -47,7 +48,7 @@ def _judge(
     row: Mapping[str, Any],
     run: Mapping[str, Any] | None,
     marks: Mapping[str, int],
-    head: int,
+    changed: Mapping[str, int],
 ) -> Freshness:
     if row["status"] == "paused":
         return Freshness("paused", "paused until resume")
@@ -57,8 +58,9 @@ def _judge(
         why = _other_model(lake, cursor, row["definition"]["model"], run)
         if why:
             return Freshness("stale", why)
-    changed = moved(cursor, marks, row["definition"].get("inputs") or list(marks), head)
-    return Freshness("stale", f"{', '.join(map(plain, changed))} changed") if changed else Freshness("fresh")
+    inputs = row["definition"].get("inputs") or list(marks)
+    behind = [name for name in inputs if name not in marks or changed.get(name, 0) > marks[name]]
+    return Freshness("stale", f"{', '.join(map(plain, behind))} changed") if behind else Freshness("fresh")
 
 
 def _other_model(lake: Lake, cursor: Cursor, ref: str, run: Mapping[str, Any] | None) -> str:

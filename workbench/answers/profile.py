@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.engines.duckdb import Cursor
+from workbench.engines.duckdb import Cursor, execute
 from workbench.names import quote
 
 if TYPE_CHECKING:
@@ -114,9 +114,10 @@ def _bins(cursor: Cursor, number: str, least: float | None, most: float | None) 
     if least is None or most is None or not math.isfinite(most - least):
         return ()
     step = (most - least) / BINS or 1.0
-    rows = cursor.execute(
+    rows = execute(
+        cursor,
         f"SELECT least(floor(({number} - {least!r}) / {step!r}), {BINS - 1})::INTEGER AS bin, count(*) "
-        f"FROM temp.{_SAMPLE} WHERE isfinite({number}) GROUP BY bin"
+        f"FROM temp.{_SAMPLE} WHERE isfinite({number}) GROUP BY bin",
     ).fetchall()
     counts = dict(rows)
     return tuple(counts.get(each, 0) for each in range(BINS))
@@ -129,15 +130,16 @@ def _text(cursor: Cursor, name: str, kind: str, rows: int) -> ColumnProfile:
     missing, distinct = _one(
         cursor, f"SELECT count(*) - count({column}), approx_count_distinct({text}) FROM temp.{_SAMPLE}"
     )
-    top = cursor.execute(
+    top = execute(
+        cursor,
         f"SELECT {text} AS value, count(*) AS rows FROM temp.{_SAMPLE} WHERE {column} IS NOT NULL "
-        f"GROUP BY value ORDER BY rows DESC, value LIMIT {TOP}"
+        f"GROUP BY value ORDER BY rows DESC, value LIMIT {TOP}",
     ).fetchall()
     distinct = min(distinct, rows - missing)
     return ColumnProfile(name, kind, missing, distinct, top=tuple(Count(*row) for row in top))
 
 
 def _one(cursor: Cursor, sql: str) -> Any:
-    row = cursor.execute(sql).fetchone()
+    row = execute(cursor, sql).fetchone()
     assert row is not None
     return row

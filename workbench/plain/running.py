@@ -120,6 +120,11 @@ def tell_open(connection_file: Path, stores: Iterable[Path]) -> None:
     told = {"pid": os.getpid(), "stores": sorted(str(each) for each in stores)}
     with suppress(OSError):
         _write(_beside(connection_file), told)
+    alive = opened(connection_file.parent)
+    for path in connection_file.parent.glob("mlstore-*.json"):
+        if path.stem.removeprefix("mlstore-") not in alive:  # of a kernel that ended
+            with suppress(OSError):
+                path.unlink()
 
 
 def opened(runtime: Path) -> dict[str, list[Path]]:

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -126,13 +126,14 @@ class Desk:
         loop = asyncio.get_running_loop()
         future = pool.submit(work)
         # A thread that hangs keeps its turn until it comes back, however long nobody waits for it.
-        future.add_done_callback(lambda done: _call(loop, lambda: self._free(place, done)))
-        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), seconds)
+        future.add_done_callback(lambda _: _call(loop, lambda: self._free(place)))
+        waited = asyncio.wrap_future(future)
+        # What comes after nobody waits any more is looked at too, or asyncio complains in the log.
+        waited.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.wait_for(asyncio.shield(waited), seconds)
 
-    def _free(self, place: tuple[Path, bool], done: Future[T]) -> None:
+    def _free(self, place: tuple[Path, bool]) -> None:
         self._busy[place] -= 1
-        if not done.cancelled():
-            done.exception()  # asked for, so that nobody says it was never retrieved
 
     def _answer(self, folder: Path, question: Callable[[Lake], T]) -> T:
         held = self._take(folder)

@@ -34,11 +34,15 @@ function activate(
         return;
       }
       const folder = (args['cwd'] as string) ?? browser?.model.path ?? '';
-      const answer = await request<NewNotebook>('templates', {}, {
-        template: template.name,
-        folder,
-        parameters: values
-      });
+      const answer = await request<NewNotebook>(
+        'templates',
+        {},
+        {
+          template: template.name,
+          folder,
+          parameters: values
+        }
+      );
       if (answer.problem) {
         const { message, hint } = answer.problem;
         await showErrorMessage('The notebook was not made', [message, hint].filter(Boolean).join('\n'));

@@ -70,7 +70,11 @@ export function ThingDetail(props: {
         <strong title={choice.name}>{choice.name}</strong>
         {item && <Badges badges={item.badges} />}
         {open && (
-          <button className="mls-link" title="Open in the main area (Ctrl+Enter)" onClick={() => open(choice)}>
+          <button
+            className="mls-link"
+            title="Open in the main area (Ctrl+Enter)"
+            onClick={() => open(choice)}
+          >
             Open
           </button>
         )}
@@ -186,7 +190,12 @@ function Rows({ choice, head }: IView): JSX.Element {
               <thead>
                 <tr>
                   {columns.map(each => (
-                    <th key={each.name} className={each.number ? 'mls-number' : ''} title={each.type} scope="col">
+                    <th
+                      key={each.name}
+                      className={each.number ? 'mls-number' : ''}
+                      title={each.type}
+                      scope="col"
+                    >
                       {each.name}
                     </th>
                   ))}
@@ -210,7 +219,9 @@ function Rows({ choice, head }: IView): JSX.Element {
               ‹ Previous
             </button>
             <span>
-              {rows.length ? `${(from + 1).toLocaleString('en')}–${(from + rows.length).toLocaleString('en')}` : 'no rows'}
+              {rows.length
+                ? `${(from + 1).toLocaleString('en')}–${(from + rows.length).toLocaleString('en')}`
+                : 'no rows'}
             </span>
             <button disabled={!more} onClick={() => setOffset(from + PAGE)}>
               Next ›

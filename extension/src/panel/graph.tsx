@@ -26,7 +26,15 @@ export function LineageGraph(props: { graph: Graph; open: (name: string) => void
         aria-label={`Lineage of ${graph.root}`}
       >
         <defs>
-          <marker id="mls-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">
+          <marker
+            id="mls-arrow"
+            viewBox="0 0 8 8"
+            refX="7"
+            refY="4"
+            markerWidth="7"
+            markerHeight="7"
+            orient="auto"
+          >
             <path d="M0 0.5 7 4 0 7.5z" className="mls-arrowhead" />
           </marker>
         </defs>

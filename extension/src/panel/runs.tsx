@@ -25,7 +25,13 @@ export function RunsView({ model, kernels }: { model: StoresModel; kernels: IKer
     <div className="mls-runs">
       <div aria-live="polite">
         {running.map(({ store, each }) => (
-          <RunningCard key={each.id} running={each} store={store} kernels={kernels} several={stores.length > 1} />
+          <RunningCard
+            key={each.id}
+            running={each}
+            store={store}
+            kernels={kernels}
+            several={stores.length > 1}
+          />
         ))}
       </div>
       {shown && !shown.problem && <Past key={shown.id} store={shown} />}
@@ -57,7 +63,9 @@ function RunningCard(props: {
           disabled={!notebook || stopping}
           onClick={() => {
             setStopping(true);
-            kernels.interrupt(running.kernel ?? '').finally(() => window.setTimeout(() => setStopping(false), 5000));
+            kernels
+              .interrupt(running.kernel ?? '')
+              .finally(() => window.setTimeout(() => setStopping(false), 5000));
           }}
         >
           <stopIcon.react tag="span" />
@@ -74,7 +82,9 @@ function RunningCard(props: {
         <span style={percent === null ? {} : { width: `${percent}%` }} />
       </div>
       <div className="mls-hint">
-        {stopping ? 'Stopping …' : [running.step, percent === null ? '' : `${percent} %`].filter(Boolean).join(' · ')}
+        {stopping
+          ? 'Stopping …'
+          : [running.step, percent === null ? '' : `${percent} %`].filter(Boolean).join(' · ')}
         {running.note && ` · ${running.note}`}
         <span className="mls-aside">{lasting(now / 1000 - running.started)}</span>
       </div>
@@ -111,7 +121,10 @@ function PastRun({ run }: { run: RunRow }): JSX.Element {
   return (
     <li className={run.failed ? 'mls-failed' : ''}>
       <button className="mls-past-head" aria-expanded={open} onClick={() => setOpen(!open)}>
-        <span className={`mls-state ${run.failed ? 'mls-state-failed' : 'mls-state-ok'}`} aria-label={run.failed ? 'failed' : 'ok'}>
+        <span
+          className={`mls-state ${run.failed ? 'mls-state-failed' : 'mls-state-ok'}`}
+          aria-label={run.failed ? 'failed' : 'ok'}
+        >
           {run.failed ? '✕' : '✓'}
         </span>
         <span className="mls-label">{run.name}</span>

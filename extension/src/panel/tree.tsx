@@ -194,7 +194,9 @@ function Below(props: { model: StoresModel; store: StoreState; search: string })
   const content = model.content(store.id);
   const problem = store.problem ?? (model.isUnfolded(store.id) ? content?.problem : null);
   if (problem) {
-    return <ProblemBox problem={problem} retry={problem.retryable ? undefined : () => void model.refresh()} />;
+    return (
+      <ProblemBox problem={problem} retry={problem.retryable ? undefined : () => void model.refresh()} />
+    );
   }
   if (!model.isUnfolded(store.id)) {
     return null;
@@ -220,7 +222,17 @@ interface IRowProps {
   onOpen: () => void;
 }
 
-function Row({ row, tabbed, chosen, here, onFocus, onChoose, onToggle, onMenu, onOpen }: IRowProps): JSX.Element {
+function Row({
+  row,
+  tabbed,
+  chosen,
+  here,
+  onFocus,
+  onChoose,
+  onToggle,
+  onMenu,
+  onOpen
+}: IRowProps): JSX.Element {
   const icon = row.store
     ? storeIcon
     : row.item
@@ -277,7 +289,10 @@ function Row({ row, tabbed, chosen, here, onFocus, onChoose, onToggle, onMenu, o
       {row.item && (
         <>
           <Badges badges={row.item.badges} />
-          <span className="mls-aside" title={row.item.rows === null ? '' : `${row.item.rows.toLocaleString('en')} rows`}>
+          <span
+            className="mls-aside"
+            title={row.item.rows === null ? '' : `${row.item.rows.toLocaleString('en')} rows`}
+          >
             {row.item.rows === null ? '' : compact(row.item.rows)}
           </span>
         </>
@@ -353,7 +368,9 @@ function rowsOf(
 function versionOf(model: StoresModel): string {
   const stores = model.stores ?? [];
   return stores
-    .map(each => `${each.id}:${model.isUnfolded(each.id)}:${model.content(each.id)?.head}:${each.problem?.code}`)
+    .map(
+      each => `${each.id}:${model.isUnfolded(each.id)}:${model.content(each.id)?.head}:${each.problem?.code}`
+    )
     .join();
 }
 

@@ -88,3 +88,5 @@ def test_a_kernel_tells_which_stores_it_has_open(tmp_path: Path) -> None:
     assert opened(tmp_path) == {kernel_id(connection_file): [tmp_path / "a", tmp_path / "b"]}
     (tmp_path / "mlstore-broken.json").write_text("{")
     assert list(opened(tmp_path)) == ["7d0c-11"]
+    tell_open(connection_file, [])
+    assert [each.name for each in tmp_path.iterdir()] == ["mlstore-7d0c-11.json"]
