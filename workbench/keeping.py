@@ -9,8 +9,7 @@ from typing import Any
 
 from workbench import answers, trust
 from workbench.answers import PlanReport
-from workbench.bind import Binding, bindings, find_binding
-from workbench.bind.view import show_bindings
+from workbench.bind import Binding, bindings, find_binding, hide_binding
 from workbench.derivation import Run
 from workbench.engines.duckdb import fetch
 from workbench.errors import InvalidData, NotFound
@@ -361,12 +360,10 @@ class Keeping:
         return self._lake.run(self._lake.cursor(), sql, [table.schema, table.name]).fetchone() is not None
 
     def _drop_binding(self, binding: Binding) -> int | None:
+        self._refuse_dependents(binding.column, binding.output)
         with self._lake.commit(f"drop {binding.column} ON {binding.table}") as tx:
             self._lake.records.set_status(tx, binding.name, "dropped")
-            rest = [
-                each for each in bindings(self._lake) if each.on == binding.on and each.name != binding.name
-            ]
-            show_bindings(self._lake, tx.cursor, binding.on, rest)
+            hide_binding(self._lake, tx.cursor, binding)
             self._lake.run(tx.cursor, f"DROP TABLE lake.{quote_name(binding.output)}")
             self._lake.tables.forget(tx, "predictions", binding.name)
             self._lake.records.set_watermarks(tx, binding.name, {})

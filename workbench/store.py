@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench import answers
-from workbench.bind import Binding, create_binding, expand_predictions, find_binding, reads_predictions
+from workbench.bind import (
+    Binding,
+    Limits,
+    create_binding,
+    expand_predictions,
+    find_binding,
+    reads_predictions,
+    within,
+)
 from workbench.bind.isolation import open_predictor, stop_workers
 from workbench.bodies import read_body
 from workbench.derivation import Run
@@ -333,6 +341,8 @@ class Store(Keeping, Serving):
         on_error: str = "null",
         batch: int | None = None,
         isolate: str | None = None,
+        retry: int = 0,
+        rate: str | None = None,
     ) -> Binding:
         """Attach a model to a column: its predictions are kept beside the rows of a table.
 
@@ -341,15 +351,23 @@ class Store(Keeping, Serving):
 
         Parameters
         ----------
+        on : str
+            A table, transform or named query, or a view of predictions: "predictions.reviews" lets the
+            columns that are bound there be inputs too.
         mode : {"sync", "async"}
             Whether a write waits for its predictions; "async" leaves them to a later refresh.
         on_error : {"null", "keep", "fail"}
             What a row gets that cannot be predicted.
+        retry, rate : int, str or None
+            For models that are far away: how often a call is made again that failed for a passing
+            reason, and how many calls are made in a time, such as "5/s".
 
         Raises
         ------
         NotFound, InvalidData
             If the table or the model does not exist, or they do not fit together.
+        Unsupported
+            If the rows have no key.
         """
         draft = Binding(
             column,
@@ -362,6 +380,8 @@ class Store(Keeping, Serving):
             on_error=on_error,
             batch=batch,
             isolate=isolate,
+            retry=retry,
+            rate=rate,
         )
         self._check_trigger(draft.name, draft.trigger, [on])
         return create_binding(self._lake, draft)
@@ -460,10 +480,26 @@ class Store(Keeping, Serving):
 
     # -- keep up to date -------------------------------------------------------------------------
 
-    def refresh(self, name: str | None = None, *, full: bool = False) -> list[Run]:
+    def refresh(
+        self,
+        name: str | None = None,
+        *,
+        full: bool = False,
+        errors: bool = False,
+        limit: int | None = None,
+        budget: str | None = None,
+    ) -> list[Run]:
         """Bring a transform or binding, with all it is made from, up to date; without a name, what is due.
 
         A model is trained again if the data it was trained on changed, but only when it is named.
+
+        Parameters
+        ----------
+        errors : bool
+            Predict only the rows again on which the model failed.
+        limit, budget : int or None, str or None
+            How many rows are predicted at most, and how long, such as "30 s"; the rows that changed
+            last come first, and the rest is left to the next refresh.
 
         Returns
         -------
@@ -475,15 +511,18 @@ class Store(Keeping, Serving):
         NotFound
             If nothing of that name is kept up to date.
         """
+        limits = Limits.of(limit, budget, errors=errors)
         known = answers.scheduled(self._lake)
         if name is not None and not any(each.name == name and each.kind != "model" for each in known):
             if name in registry.names(self._lake):
+                within([], name, limits, full=full)
                 run = registry.get(self._lake, f"{name}@latest").refresh(self._lake, full=full)
                 self._follow_model(name)
                 return [run]
             name = self._lake.records.spelling(name)
             if name not in {each.name for each in known}:
                 name = self._derivation_name(name)
+        known = within(known, name, limits, full=full)
         runs = refresh(self._lake, known, name, full=full)
         changed = [each.output for each in known for run in runs if run.name == each.name]
         if changed:

@@ -10,10 +10,10 @@ from workbench.bind import Binding, bindings
 from workbench.derivation import Derivation
 from workbench.engines.duckdb import execute
 from workbench.lake import Result
+from workbench.lake.circles import readers
 from workbench.lake.snapshots import changed_tables
 from workbench.train import registry
 from workbench.transform import Transform
-from workbench.transform.circles import readers
 from workbench.transform.refit import refits
 
 if TYPE_CHECKING:

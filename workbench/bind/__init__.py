@@ -1,14 +1,19 @@
 """Models bound to columns: predictions beside the data, and `predict()` in SQL."""
 
-from workbench.bind.definition import Binding, bindings, find_binding
+from workbench.bind.create import create_binding
+from workbench.bind.definition import Binding, bindings, find_binding, within
 from workbench.bind.functions import expand_predictions, reads_predictions
-from workbench.bind.refresh import create_binding
+from workbench.bind.limits import Limits
+from workbench.bind.source import hide_binding
 
 __all__ = [
     "Binding",
+    "Limits",
     "bindings",
     "create_binding",
     "expand_predictions",
     "find_binding",
+    "hide_binding",
     "reads_predictions",
+    "within",
 ]

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from workbench.derivation import Plan, Run
-from workbench.errors import InvalidData, NotFound
+from workbench.bind.limits import Limits
+from workbench.derivation import Derivation, Plan, Run
+from workbench.errors import InvalidData, NotFound, Unsupported
 
 if TYPE_CHECKING:
     from workbench.lake import Lake
 
 KIND = "binding"
+
+OUTPUTS = {
+    "score": "DOUBLE",
+    "status": "VARCHAR",
+    "error": "VARCHAR",
+    "model_version": "VARCHAR",
+    "source_snapshot": "BIGINT",
+    "predicted_at": "TIMESTAMP WITH TIME ZONE",
+    "input_hash": "UBIGINT",
+}
+"""The columns of a side table, with their types, beside the key and the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +39,11 @@ class Binding:
     column : str
         The column in which predictions appear.
     on : str
-        The table, qualified.
+        The table, transform, named query, or view of predictions, qualified.
     model : str
         Which model, as it was written; without a version it means the champion.
+    key : tuple of str
+        The columns that identify a row.
     columns : tuple of str or None
         The inputs, if they were named; else all that the model asks for.
     mode : {"sync", "async"}
@@ -38,6 +52,15 @@ class Binding:
         What a row gets that cannot be predicted: no value, its old value, or an end to the run.
     batch : int or None
         Rows per call of the model.
+    retry, rate : int, str or None
+        How often a call that failed for a passing reason is made again, and how many calls are made
+        in a time, as in "5/s".
+    reads : tuple of str or None
+        The columns that the model asked for when it was last used.
+    sources : tuple of str
+        The tables it reads, qualified; empty means `on` alone.
+    limits : Limits
+        How much the next refresh may do; not part of the definition.
     """
 
     column: str
@@ -50,10 +73,15 @@ class Binding:
     on_error: str = "null"
     batch: int | None = None
     isolate: str | None = None
+    retry: int = 0
+    rate: str | None = None
+    reads: tuple[str, ...] | None = field(default=None, compare=False)
+    sources: tuple[str, ...] = ()
     version: int = 1
     fingerprint: str = ""
     status: str = "active"
     snapshot: int | None = None
+    limits: Limits = field(default_factory=Limits, compare=False, repr=False)
 
     @property
     def kind(self) -> str:
@@ -73,7 +101,7 @@ class Binding:
     @property
     def inputs(self) -> tuple[str, ...]:
         """The tables it reads, qualified."""
-        return (self.on,)
+        return self.sources or (self.on,)
 
     @property
     def output(self) -> str:
@@ -85,6 +113,23 @@ class Binding:
         """The view in which the predictions are read, qualified."""
         return f"predictions.{self.table}"
 
+    @property
+    def statement(self) -> str:
+        """The shortest statement that makes it anew."""
+        return f"bind {self.column} ON {self.table} MODEL {self.model}"
+
+    @property
+    def side_key(self) -> tuple[str, ...]:
+        """The key's columns in the side table, under other names where it has such columns of its own.
+
+        Examples
+        --------
+        >>> Binding("p", "main.t", "m", key=("id", "value", "key_value")).side_key
+        ('id', 'key_value_', 'key_value')
+        """
+        taken = {each.lower() for each in self.key}
+        return tuple(_side_name(each, taken) for each in self.key)
+
     def plan(self, lake: Lake, *, full: bool = False) -> Plan:
         """Say what a refresh would do now."""
         from workbench.bind.refresh import plan_binding
@@ -92,7 +137,7 @@ class Binding:
         return plan_binding(lake, self, full=full)
 
     def refresh(self, lake: Lake, *, full: bool = False) -> Run:
-        """Predict the rows that are new, changed, or predicted by an older model, in one commit."""
+        """Predict the rows that are new, changed, or predicted by an older model."""
         from workbench.bind.refresh import refresh_binding
 
         return refresh_binding(lake, self, full=full)
@@ -100,7 +145,7 @@ class Binding:
     def to_record(self) -> dict[str, Any]:
         """Return the definition as it is recorded."""
         record = asdict(self)
-        for column in ("version", "fingerprint", "status", "snapshot"):
+        for column in ("version", "fingerprint", "status", "snapshot", "sources", "limits"):
             del record[column]
         return {**record, "inputs": list(self.inputs)}
 
@@ -108,10 +153,10 @@ class Binding:
     def from_record(cls, row: Mapping[str, Any]) -> Binding:
         """Make the binding from a row of `mlstore.definitions`."""
         definition = dict(row["definition"])
-        del definition["inputs"]
-        definition["key"] = tuple(definition["key"])
-        if definition["columns"] is not None:
-            definition["columns"] = tuple(definition["columns"])
+        definition["sources"] = definition.pop("inputs")
+        for name in ("key", "columns", "reads", "sources"):
+            if definition.get(name) is not None:
+                definition[name] = tuple(definition[name])
         return cls(
             version=row["version"],
             fingerprint=row["fingerprint"],
@@ -119,6 +164,15 @@ class Binding:
             snapshot=row["snapshot_id"],
             **definition,
         )
+
+
+def _side_name(column: str, taken: set[str]) -> str:
+    if column.lower() not in {"value", *OUTPUTS}:
+        return column
+    name = f"key_{column}"
+    while name.lower() in taken:
+        name += "_"
+    return name
 
 
 def bindings(lake: Lake) -> list[Binding]:
@@ -149,3 +203,30 @@ def find_binding(lake: Lake, name: str) -> Binding:
         choices = " or ".join(f"{each.table}.{each.column}" for each in found)
         raise InvalidData(f"{name!r} is bound on several tables.", hint=f"Say which: {choices}.")
     return found[0]
+
+
+def within(
+    derivations: list[Derivation], name: str | None, limits: Limits, *, full: bool
+) -> list[Derivation]:
+    """Return the derivations with the limits of a run put on the bindings among them.
+
+    Raises
+    ------
+    Unsupported
+        If `name` is no binding, or all is to be done anew.
+    """
+    if not (limits.bounded or limits.errors):
+        return derivations
+    if full:
+        raise Unsupported("FULL goes with no limits.", hint="Leave FULL out, or the other clauses.")
+    named = [each for each in derivations if isinstance(each, Binding) and name in (None, each.name)]
+    if name is not None and not named:
+        raise Unsupported(
+            f"{name!r} is no binding, so it is refreshed as a whole.", hint="Leave the clauses out."
+        )
+    # What a binding is made from is brought up to date whatever failed there.
+    above = replace(limits, errors=False) if limits.errors else limits
+    return [
+        replace(each, limits=limits if each in named else above) if isinstance(each, Binding) else each
+        for each in derivations
+    ]

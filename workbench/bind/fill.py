@@ -1,15 +1,15 @@
-"""Stream rows through a model, batch by batch, from one cursor into a temporary table of another."""
+"""Ask a model about a stream of rows, batch by batch, and find the rows on which it fails."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from workbench.bind.definition import Binding
+from workbench.bind.patience import is_passing
 from workbench.bind.predictors import Predictor
 from workbench.engines.duckdb import Cursor, execute
-from workbench.errors import ModelError, WorkbenchError
-from workbench.names import quote
+from workbench.errors import ModelError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,92 +17,206 @@ if TYPE_CHECKING:
 BATCH_ROWS = 122_880
 """Rows per call of a model: one row group of DuckDB's."""
 
+IN_A_ROW = 8
+"""After so many rows that failed alike, one after the other, the others are only sampled."""
 
-def predict_rows(
-    reader: Cursor,
-    writer: Cursor,
-    binding: Binding,
-    predictor: Predictor,
-    todo: str,
-    done: str,
-    advance: Callable[[int], None],
-) -> None:
-    """Predict the rows of `todo`, a temporary table of `reader`, into `done`, one of `writer`.
+_SAMPLED = 16
+_VARYING = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
 
-    `done` gets the key, value, score, status, error and input_hash of each row.
+
+class Asker:
+    """Asks a model about batches of rows; a row on which it fails is set apart from the others.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    kind : pyarrow.DataType
+        The type that values are to have.
+    strict : bool
+        Whether the first failure ends it all.
     """
-    import pyarrow as pa
 
-    batch_rows = binding.batch or BATCH_ROWS
-    rows = execute(reader, f"FROM temp.{quote(todo)}").to_arrow_reader(batch_rows)
-    keys = [rows.schema.field(column) for column in binding.key]
-    value = predictor.predict(pa.RecordBatch.from_pylist([], schema=rows.schema)).schema.field("value").type
-    schema = pa.schema(
-        [
-            *keys,
-            ("value", value),
-            ("score", pa.float64()),
-            ("status", pa.string()),
-            ("error", pa.string()),
-            ("input_hash", rows.schema.field("input_hash").type),
-        ]
-    )
+    def __init__(self, predictor: Predictor, kind: pa.DataType, *, strict: bool) -> None:
+        self._predictor = predictor
+        self._kind = kind
+        self.strict = strict
+        self._failed_alike = 0
+        self._last = ""
 
-    failures: list[BaseException] = []
+    def answer(self, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[pa.RecordBatch, pa.Table]]:
+        """Yield each batch with its answers: `value`, `score`, `status` and `error` for each row.
 
-    def batches() -> Iterator[pa.RecordBatch]:
-        for batch in rows:
-            try:
-                predicted = _guarded(predictor, batch, binding)
-            except BaseException as error:
-                failures.append(error)
-                raise
-            columns = [batch.column(column) for column in binding.key]
-            columns += [
-                predicted.column(name).combine_chunks() for name in ("value", "score", "status", "error")
-            ]
-            yield pa.RecordBatch.from_arrays([*columns, batch.column("input_hash")], schema=schema)
-            advance(batch.num_rows)
+        Raises
+        ------
+        ModelError
+            If the model fails and that is to end it.
+        InvalidData
+            If the rows lack what the model needs.
+        """
+        import pyarrow as pa
 
-    stream = pa.RecordBatchReader.from_batches(schema, batches())
-    writer.register("mlstore_stream", stream)
-    try:
-        execute(writer, f"CREATE OR REPLACE TEMP TABLE {quote(done)} AS FROM mlstore_stream")
-    except WorkbenchError as error:
-        # Arrow turns what went wrong inside the stream into text: raise it as it was.
-        raise (failures[0] if failures else error) from None
-    finally:
-        writer.unregister("mlstore_stream")
+        for batch in batches:
+            if not batch.num_rows:
+                continue
+            search = _Search(self, batch)
+            search.run(0, batch.num_rows)
+            yield batch, pa.concat_tables(search.parts)
 
+    def ask(self, batch: pa.RecordBatch) -> pa.Table:
+        """Ask about rows that have to succeed together, and check what is answered."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
 
-def _guarded(predictor: Predictor, batch: pa.RecordBatch, binding: Binding) -> pa.Table:
-    """Predict a batch; when the model fails, halve it until the failing rows stand alone."""
-    import pyarrow as pa
+        answered = self._predictor.predict(batch)
+        count = batch.num_rows
+        if answered.num_rows != count:
+            raise ModelError(f"{self._predictor.ref} gave {answered.num_rows:,} answers for {count:,} rows.")
+        value, score = self._cast(answered, "value", self._kind), self._cast(answered, "score", pa.float64())
+        status, error = pa.repeat("ok", count), pa.nulls(count, pa.string())
+        if pa.types.is_floating(value.type):
+            nothing = pc.fill_null(pc.is_nan(value), fill_value=False)
+            if pc.any(nothing).as_py():
+                if self.strict:
+                    raise ModelError(f"{self._predictor.ref} gave NaN, which is no number.")
+                value = pc.if_else(nothing, pa.scalar(None, value.type), value)
+                status = pc.if_else(nothing, "error", status)
+                error = pc.if_else(nothing, "ModelError: the model gave NaN", error)
+        return pa.table({"value": value, "score": score, "status": status, "error": error})
 
-    try:
-        predicted = predictor.predict(batch)
-    except ModelError as error:
-        if binding.on_error == "fail":
-            raise
-        if batch.num_rows > 1:
-            half = batch.num_rows // 2
-            parts = [_guarded(predictor, each, binding) for each in (batch.slice(0, half), batch.slice(half))]
-            return pa.concat_tables(parts, promote_options="permissive")
-        value = predictor.predict(batch.slice(0, 0)).schema.field("value").type
+    def _cast(self, answered: pa.Table, name: str, kind: pa.DataType) -> pa.Array:
+        import pyarrow as pa
+
+        column = answered[name].combine_chunks()
+        if isinstance(column, pa.ChunkedArray):  # It is one still where there are no rows.
+            column = pa.array([], column.type)
+        if column.type == kind:
+            return column
+        # Text that happens to be digits is no number.
+        if pa.types.is_string(column.type) and not pa.types.is_string(kind):
+            raise ModelError(f"{self._predictor.ref} gave a {name} that is text, not {kind}.")
+        try:
+            return column.cast(kind)
+        except pa.ArrowException as error:
+            what = f"{self._predictor.ref} gave a {name} of type {column.type}, which is no {kind}: {error}"
+            raise ModelError(what) from None
+
+    def failed(self, error: ModelError, count: int) -> pa.Table:
+        """Make the answers for rows on which the model failed."""
+        import pyarrow as pa
+
         return pa.table(
             {
-                "value": pa.nulls(1, value),
-                "score": pa.nulls(1, pa.float64()),
-                "status": pa.array(["error"]),
-                "error": pa.array([error.message]),
+                "value": pa.nulls(count, self._kind),
+                "score": pa.nulls(count, pa.float64()),
+                "status": pa.repeat("error", count),
+                "error": pa.repeat(_said(error), count),
             }
         )
-    count = batch.num_rows
-    return pa.table(
-        {
-            "value": predicted["value"],
-            "score": predicted["score"].cast(pa.float64()),
-            "status": pa.repeat("ok", count),
-            "error": pa.nulls(count, pa.string()),
-        }
+
+    def note(self, error: ModelError | None) -> None:
+        """Count how many rows failed alike, one after the other; None is a success."""
+        text = "" if error is None else _VARYING.sub("…", _said(error))
+        self._failed_alike = self._failed_alike + 1 if text and text == self._last else int(bool(text))
+        self._last = text
+
+    def is_hopeless(self, rest: pa.RecordBatch) -> bool:
+        """Say whether it fails on all rows of `rest`, as far as a sample of them shows."""
+        if self._failed_alike < IN_A_ROW:
+            return False
+        every = max(1, rest.num_rows // _SAMPLED)
+        for start in range(every // 2, rest.num_rows, every):
+            try:
+                self.ask(rest.slice(start, 1))
+            except ModelError as error:
+                if _VARYING.sub("…", _said(error)) == self._last:
+                    continue
+            self._failed_alike = 0
+            return False
+        return True
+
+
+class _Search:
+    """The answers for one batch, found from left to right by halving what fails."""
+
+    def __init__(self, asker: Asker, batch: pa.RecordBatch) -> None:
+        self._asker = asker
+        self._batch = batch
+        self._done = 0
+        self._failures = 0
+        self.parts: list[pa.Table] = []
+
+    def run(self, start: int, end: int, *, fails: bool = False) -> bool:
+        """Answer the rows up to `end`; `fails` says that they are known to fail together.
+
+        Returns whether none of them failed.
+        """
+        start = max(start, self._done)
+        if start >= end:
+            return True
+        if not fails or end - start == 1:
+            try:
+                self._take(self._asker.ask(self._batch.slice(start, end - start)), end)
+            except ModelError as error:
+                if self._asker.strict:
+                    raise
+                if is_passing(error):
+                    # It is not the rows' fault: to ask about fewer of them would only ask more often.
+                    self._take(self._asker.failed(error, end - start), end, error)
+                    return True
+                if end - start == 1:
+                    self._fail(error)
+                    return False
+                if self._give_up(error):
+                    return False
+            else:
+                return True
+        middle = (start + end) // 2
+        fine = self.run(start, middle)
+        # If the left half is fine, it is the right one that fails.
+        self.run(middle, end, fails=fine)
+        return False
+
+    def _take(self, part: pa.Table, end: int, error: ModelError | None = None) -> None:
+        self.parts.append(part)
+        self._done = end
+        self._asker.note(error)
+
+    def _fail(self, error: ModelError) -> None:
+        """Set a row apart; after the first, the rest is most likely fine and asked about as a whole."""
+        self._take(self._asker.failed(error, 1), self._done + 1, error)
+        self._failures += 1
+        count = self._batch.num_rows
+        if self._done < count and self._failures == 1:
+            try:
+                rest = self._asker.ask(self._batch.slice(self._done))
+            except ModelError:
+                return
+            self._take(rest, count)
+        else:
+            self._give_up(error)
+
+    def _give_up(self, error: ModelError) -> bool:
+        """Mark the rest of the batch as failed if the model fails on everything."""
+        rest = self._batch.slice(self._done)
+        if not rest.num_rows or not self._asker.is_hopeless(rest):
+            return False
+        self.parts.append(self._asker.failed(error, rest.num_rows))
+        self._done = self._batch.num_rows
+        return True
+
+
+def _said(error: ModelError) -> str:
+    """Say what failed as its class and message."""
+    cause = error.__cause__
+    return (
+        f"{type(cause).__name__}: {cause}"
+        if cause is not None
+        else f"{type(error).__name__}: {error.message}"
+    )
+
+
+def arrow_type(cursor: Cursor, kind: str) -> pa.DataType:
+    """Return the Arrow type in which the engine gives values of one of its types."""
+    return (
+        execute(cursor, f"SELECT CAST(NULL AS {kind}) AS value").to_arrow_table().schema.field("value").type
     )

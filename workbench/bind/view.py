@@ -2,45 +2,87 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from workbench.bind.definition import Binding
 from workbench.engines.duckdb import Cursor, execute
+from workbench.errors import InvalidData
 from workbench.names import quote, quote_all, quote_name
 
 if TYPE_CHECKING:
-    from workbench.lake import Lake
+    from workbench.lake import TableInfo
 
 SUFFIXES = {"score": "score", "status": "status", "model_version": "model", "predicted_at": "at"}
 """Columns of a side table, and the ending of the view's column that shows each."""
 
 
-def show_bindings(lake: Lake, cursor: Cursor, on: str, bound: list[Binding]) -> None:
-    """Make the view of a table with these bindings; without any, remove it.
-
-    The columns are listed one by one, so the view is made anew when the table has other columns.
-    """
-    table = lake.tables.resolve(on, cursor)
-    view = f"predictions.{table.name}"
+def show_bindings(cursor: Cursor, base: TableInfo, bound: Sequence[Binding]) -> None:
+    """Make the view of a table with these bindings; without any, remove it."""
+    view = quote_name(f"predictions.{base.name}")
     if not bound:
-        execute(cursor, f"DROP VIEW IF EXISTS lake.{quote_name(view)}")
+        execute(cursor, f"DROP VIEW IF EXISTS lake.{view}")
         return
-    columns, joins = [quote_all(list(table.columns), "t.")], []
+    execute(cursor, f"CREATE OR REPLACE VIEW lake.{view} AS {_body(base, bound)}")
+
+
+def shown_columns(base: TableInfo, bound: Sequence[Binding]) -> list[str]:
+    """List the columns of the view.
+
+    Raises
+    ------
+    InvalidData
+        If two of them would have the same name.
+    """
+    columns = [*base.columns, *(name for each in bound for name in columns_of(each).values())]
+    seen: set[str] = set()
+    for column in columns:
+        if column.lower() in seen:
+            raise InvalidData(
+                f"predictions.{base.name} would have two columns {column!r}.", hint="Bind under another name."
+            )
+        seen.add(column.lower())
+    return columns
+
+
+def columns_of(binding: Binding) -> dict[str, str]:
+    """Return the view's column for each column of the side table that it shows.
+
+    Examples
+    --------
+    >>> list(columns_of(Binding("late", "main.t", "m", key=("id",))).values())
+    ['late', 'late_score', 'late_status', 'late_model', 'late_at']
+    """
+    return {"value": binding.column} | {name: f"{binding.column}_{end}" for name, end in SUFFIXES.items()}
+
+
+def match(binding: Binding, alias: str) -> str:
+    """Write the condition that joins a table `t` with the side table of a binding."""
+    pairs = zip(binding.key, binding.side_key, strict=True)
+    return " AND ".join(f"t.{quote(column)} = {alias}.{quote(side)}" for column, side in pairs)
+
+
+def _body(base: TableInfo, bound: Sequence[Binding]) -> str:
+    """Write the view's query: the columns one by one, for the table may get others."""
+    columns, joins = [quote_all(list(base.columns), "t.")], []
+    values = {column.lower(): f"t.{quote(column)}" for column in base.columns}
     for number, each in enumerate(bound, start=1):
         alias = f"p{number}"
-        columns.append(f"{alias}.value AS {quote(each.column)}")
-        for column, suffix in SUFFIXES.items():
-            value = f"{alias}.{column}" if column != "status" else f"coalesce({alias}.status, 'pending')"
-            columns.append(f"{value} AS {quote(f'{each.column}_{suffix}')}")
-        match = " AND ".join(f"t.{quote(column)} = {alias}.{quote(column)}" for column in each.key)
-        joins.append(f"LEFT JOIN {quote_name(each.output)} AS {alias} ON {match}")
-    body = f"SELECT {', '.join(columns)} FROM {table.sql} AS t {' '.join(joins)}"
-    wanted = [*table.columns, *(f"{each.column}{end}" for each in bound for end in endings())]
-    shown = lake.tables.find(view, cursor)
-    if shown is None or list(shown.columns) != wanted:
-        execute(cursor, f"CREATE OR REPLACE VIEW lake.{quote_name(view)} AS {body}")
+        values |= {shown.lower(): f"{alias}.{column}" for column, shown in columns_of(each).items()}
+        joins.append(f"LEFT JOIN {quote_name(each.output)} AS {alias} ON {match(each, alias)}")
+    for number, each in enumerate(bound, start=1):
+        alias = f"p{number}"
+        for column, shown in columns_of(each).items():
+            value = _status(each, alias, values) if column == "status" else f"{alias}.{column}"
+            columns.append(f"{value} AS {quote(shown)}")
+    return f"SELECT {', '.join(columns)} FROM {base.sql} AS t {' '.join(joins)}"
 
 
-def endings() -> list[str]:
-    """List what is put behind the bound column's name for each of its columns in the view."""
-    return ["", *(f"_{suffix}" for suffix in SUFFIXES.values())]
+def _status(binding: Binding, alias: str, values: dict[str, str]) -> str:
+    """Write the status of a prediction: pending where there is none, or for other inputs than now."""
+    status = f"coalesce({alias}.status, 'pending')"
+    read = [values.get(each.lower()) for each in binding.reads or ()]
+    if not read or None in read:
+        return status
+    now = f"hash({', '.join(str(each) for each in read)})"
+    return f"CASE WHEN {alias}.input_hash <> {now} THEN 'pending' ELSE {status} END"

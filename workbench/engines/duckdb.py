@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
@@ -201,26 +201,41 @@ def execute(
 
 
 def fetch(cursor: Cursor) -> pa.Table:
-    """Return the rows of the statement that `cursor` has run; Ctrl-C ends the wait.
+    """Return the rows of the statement that `cursor` has run; Ctrl-C ends the wait."""
+    import pyarrow as pa
+
+    schema, batches = stream(cursor)
+    return pa.Table.from_batches(list(batches), schema)
+
+
+def stream(cursor: Cursor, rows: int = _FETCHED_ROWS) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Hand out the rows of the statement that `cursor` has run, so many at a time.
 
     DuckDB looks for signals while it runs a statement but not while it hands out its rows, so they
     are taken batch by batch, and Python looks in between.
     """
+    reader = cursor.to_arrow_reader(rows)
+    return reader.schema, _batches(cursor, reader)
+
+
+def _batches(cursor: Cursor, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
-    try:
-        reader = cursor.to_arrow_reader(_FETCHED_ROWS)
-        batches = [batch for batch in reader]  # noqa: C416 (list() would not let Python look)
-        return pa.Table.from_batches(batches, reader.schema)
-    except KeyboardInterrupt:
-        cursor.interrupt()
-        raise
-    except (pa.ArrowException, OSError) as error:
-        if "Interrupted" in str(error):
-            raise KeyboardInterrupt from error
-        raise InvalidData(str(error)) from error
-    except (duckdb.Error, RuntimeError) as error:
-        reraise(error)
+    while True:
+        try:
+            batch = reader.read_next_batch()
+        except StopIteration:
+            return
+        except KeyboardInterrupt:
+            cursor.interrupt()
+            raise
+        except (pa.ArrowException, OSError) as error:
+            if "Interrupted" in str(error):
+                raise KeyboardInterrupt from error
+            raise InvalidData(str(error)) from error
+        except (duckdb.Error, RuntimeError) as error:
+            reraise(error)
+        yield batch
 
 
 def reraise(error: Exception, known: Names | None = None) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -94,25 +95,32 @@ class Tables:
         """List the plain names of all relations but the records."""
         return sorted({table.name for table in self.all(cursor) if table.kind != "record"})
 
-    def find(self, name: str, cursor: Cursor | None = None) -> TableInfo | None:
-        """Look up `name` or `schema.name`; a plain name is searched in the order of the schemas."""
+    def find(
+        self, name: str, cursor: Cursor | None = None, *, among: Sequence[TableInfo] | None = None
+    ) -> TableInfo | None:
+        """Look up `name` or `schema.name`; a plain name is searched in the order of the schemas.
+
+        `among` is what `all` gave, for a caller who looks up several.
+        """
         parts = [part.strip('"').lower() for part in name.split(".")]
         if len(parts) == 3 and parts[0] == "lake":
             parts = parts[1:]
-        for table in self.all(cursor):
+        for table in self.all(cursor) if among is None else among:
             if table.name.lower() == parts[-1] and (len(parts) == 1 or table.schema == parts[0]):
                 return table
         return None
 
-    def resolve(self, name: str, cursor: Cursor | None = None) -> TableInfo:
-        """Look up `name` or `schema.name`.
+    def resolve(
+        self, name: str, cursor: Cursor | None = None, *, among: Sequence[TableInfo] | None = None
+    ) -> TableInfo:
+        """Look up `name` or `schema.name`, as `find` does.
 
         Raises
         ------
         NotFound
             If there is none, with the nearest names.
         """
-        found = self.find(name, cursor)
+        found = self.find(name, cursor, among=among)
         if found is None:
             raise NotFound.named("table", name, self.names(cursor))
         return found

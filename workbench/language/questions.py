@@ -13,12 +13,17 @@ class Refresh(Statement):
     """Bring what is derived up to date with its inputs."""
 
     verb: ClassVar[str] = "refresh"
-    example: ClassVar[str] = "refresh flight_features full"
+    example: ClassVar[str] = "refresh late LIMIT 100000 BUDGET '30 s'"
 
     name: str | None = head(
         "name or all", "What to refresh, with all it needs.", default=None, wants="derivation"
     )
     full: bool = clause("FULL", "flag", "Rebuild it all, whatever changed.", default=False)
+    errors: bool = clause("ERRORS", "flag", "Predict only the rows again that failed.", default=False)
+    limit: int | None = clause("LIMIT", "count", "How many rows to predict at most.", default=None)
+    budget: str | None = clause(
+        "BUDGET", "text", "How long to predict at most.", default=None, shown="'30 s'"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

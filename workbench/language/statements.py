@@ -181,6 +181,12 @@ class Bind(Statement):
     isolate: str | None = choice(
         "ISOLATE", "none|process|env|container", "Where the model runs.", default=None
     )
+    retry: int = clause(
+        "RETRY", "count", "How often a call that failed for a passing reason is made again.", default=0
+    )
+    rate: str | None = clause(
+        "RATE", "text", "How many calls of the model are made in a time.", default=None, shown="'n/s'"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,10 +13,10 @@ from workbench.engines.duckdb import Cursor, one_query
 from workbench.engines.sql import Edge, column_lineage, normalise, source_tables
 from workbench.errors import Conflict, InvalidData, StatementError
 from workbench.lake import TableInfo, write
+from workbench.lake.circles import find_circle
 from workbench.lake.inputs import base_tables
 from workbench.names import check_name
 from workbench.progress import step
-from workbench.transform.circles import find_circle
 from workbench.transform.compute import STAGED, Computed, compute_full
 from workbench.transform.definition import KIND, Transform, refit_name
 from workbench.transform.fitting import Fitted, fit

@@ -10,8 +10,8 @@ from workbench.derivation import fingerprint
 from workbench.engines.duckdb import one_query
 from workbench.engines.sql import normalise, source_tables
 from workbench.errors import Conflict, InvalidData, WorkbenchError
+from workbench.lake.circles import all_readers, find_circle
 from workbench.names import check_name, quote
-from workbench.transform.circles import all_readers, find_circle
 
 if TYPE_CHECKING:
     from workbench.lake import Lake, Transaction

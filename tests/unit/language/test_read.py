@@ -55,6 +55,7 @@ PYTHON = {
         'store.bind("c", on="main.t", model="py:module:function", when="manual", mode="async", '
         'on_error="keep", batch=64, isolate="none")'
     ),
+    "bind c ON t MODEL m RETRY 3 RATE '5/s'": 'store.bind("c", on="t", model="m", retry=3, rate="5/s")',
     "export t TO 'p' FORMAT csv": 'store.export("t", "p", format="csv")',
     "export t@3 TO 'p' FORMAT LIBSVM LABEL y FEATURES a SHUFFLE 42 SHARDS 4": (
         'store.export("t@3", "p", format="libsvm", label="y", features=("a",), shuffle=42, shards=4)'
@@ -66,6 +67,8 @@ PYTHON = {
     "REFRESH ALL FULL": "store.refresh(full=True)",
     'refresh "all"': 'store.refresh("all")',
     "refresh f full": 'store.refresh("f", full=True)',
+    "refresh f ERRORS": 'store.refresh("f", errors=True)',
+    "refresh f LIMIT 100 BUDGET '30 s'": 'store.refresh("f", limit=100, budget="30 s")',
     "refit f": 'store.refit("f")',
     "history": "store.history()",
     "history t": 'store.history("t")',

@@ -1,0 +1,196 @@
+"""Attach a model to a column: what is checked, what is recorded, and the first fill."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from workbench.bind.definition import KIND, OUTPUTS, Binding, bindings
+from workbench.bind.patience import calls_per_second
+from workbench.bind.predictors import Predictor
+from workbench.bind.refresh import refresh_binding
+from workbench.bind.source import Source, read_source
+from workbench.bind.view import columns_of, show_bindings, shown_columns
+from workbench.bind.work import find_predictor
+from workbench.derivation import fingerprint
+from workbench.errors import Conflict, InvalidData, NotFound
+from workbench.lake import write
+from workbench.lake.circles import find_circle
+from workbench.names import check_name
+
+if TYPE_CHECKING:
+    from workbench.lake import Lake, TableInfo
+
+
+def create_binding(lake: Lake, draft: Binding) -> Binding:
+    """Attach a model to a column and predict all rows; the same binding again changes nothing.
+
+    Raises
+    ------
+    NotFound
+        If there is no such table or model.
+    InvalidData
+        If the table lacks an input of the model or has a column of that name already, or if the
+        binding would read itself.
+    Unsupported
+        If the rows have no key, or the isolation asked for is not there.
+    """
+    check_name(draft.column, "bound column")
+    _check_options(draft)
+    binding, fresh = lake.retry(lambda: _create(lake, draft))
+    if fresh and binding.mode == "sync":
+        refresh_binding(lake, binding)
+    return binding
+
+
+def _create(lake: Lake, draft: Binding) -> tuple[Binding, bool]:
+    """Define a binding; also says whether anything is new."""
+    with lake.pinned() as (cursor, _):
+        known = lake.tables.all(cursor)
+        source = read_source(lake, draft.on, cursor, known)
+        draft = replace(draft, on=lake.tables.resolve(draft.on, among=known).qualified, key=source.key)
+        draft = _as_known(lake, draft)
+        _check_free(lake, draft, source, known)
+        _check_view(lake, draft, source)
+        predictor = find_predictor(lake, cursor, draft, source)
+        columns = _check_inputs(draft, source, predictor)
+    draft = replace(draft, reads=columns, sources=source.inputs(columns))
+    draft = replace(
+        draft, fingerprint=fingerprint(KIND, draft.on, draft.model, draft.columns, draft.on_error)
+    )
+    circle = find_circle(lake, draft.output, draft.inputs)
+    if circle:
+        raise InvalidData(
+            f"{draft.column!r} would read itself: {circle}.", hint="Leave one of them out of the circle."
+        )
+    side = _side_columns(draft, source, predictor)
+    existing = lake.tables.find(draft.output, among=known)
+    makes = existing is None or existing.columns != side or existing.key != draft.side_key
+    previous = lake.records.definition(draft.name)
+    if previous and previous["status"] == "active" and not makes:
+        same = Binding.from_record(previous)
+        if replace(same, version=1, snapshot=None, limits=draft.limits) == draft:
+            return same, False
+    draft = replace(draft, version=previous["version"] + 1 if previous else 1)
+    return _define(lake, draft, source, predictor, side if makes else None, previous), True
+
+
+def _define(
+    lake: Lake,
+    binding: Binding,
+    source: Source,
+    predictor: Predictor,
+    side: dict[str, str] | None,
+    previous: dict[str, Any] | None,
+) -> Binding:
+    """Record the binding; make its side table, unless `side` is None, and its view."""
+    with lake.commit(f"bind {binding.column} ON {binding.table} MODEL {binding.model}") as tx:
+        if lake.records.definition(binding.name, cursor=tx.cursor) != previous:
+            raise Conflict(f"{binding.column!r} was bound by somebody else meanwhile.", hint="Run it again.")
+        if side is not None:
+            write.create(tx, "predictions", binding.name, side)
+            lake.tables.declare(tx, "predictions", binding.name, binding.side_key)
+            lake.records.set_watermarks(tx, binding.name, {})
+        record = binding.to_record()
+        lake.records.define(tx, KIND, binding.name, binding.version, binding.fingerprint, record)
+        lake.records.append(tx, "lineage", _lineage_rows(binding, source, predictor))
+        known = [Binding.from_record(row) for row in lake.records.definitions(KIND, cursor=tx.cursor)]
+        show_bindings(tx.cursor, source.base, [each for each in known if each.view == binding.view])
+    return replace(binding, snapshot=tx.snapshot)
+
+
+def _side_columns(binding: Binding, source: Source, predictor: Predictor) -> dict[str, str]:
+    keys = zip(binding.side_key, source.key, strict=True)
+    return {
+        **{side: source.columns[column] for side, column in keys},
+        "value": predictor.value_type,
+        **OUTPUTS,
+    }
+
+
+def _check_options(draft: Binding) -> None:
+    for option, value, allowed in (
+        ("MODE", draft.mode, ("sync", "async")),
+        ("ON ERROR", draft.on_error, ("null", "keep", "fail")),
+    ):
+        if value not in allowed:
+            raise NotFound.named(option, value, allowed)
+    if draft.batch is not None and draft.batch < 1:
+        raise InvalidData(f"BATCH {draft.batch} would predict nothing.", hint="Give a number of rows.")
+    if draft.retry < 0:
+        raise InvalidData(f"RETRY {draft.retry} is no number of times.")
+    if draft.rate is not None:
+        calls_per_second(draft.rate)
+
+
+def _as_known(lake: Lake, draft: Binding) -> Binding:
+    """Spell the column as the binding of this name does, if there is one.
+
+    Raises
+    ------
+    InvalidData
+        If the name of the side table is that of another table's binding.
+    """
+    earlier = lake.records.definition(draft.name)
+    if earlier is None:
+        return draft
+    known = Binding.from_record(earlier)
+    if known.table.lower() != draft.table.lower() and known.status != "dropped":
+        raise InvalidData(
+            f"The name {draft.name!r} is taken by {known.column!r} on {known.table!r}.",
+            hint="Bind under another name.",
+        )
+    return replace(draft, column=known.column if known.table == draft.table else draft.column)
+
+
+def _check_free(lake: Lake, draft: Binding, source: Source, known: list[TableInfo]) -> None:
+    """Refuse a column called like one of the table, or like a table: verbs take the names of both."""
+    present = {column.lower() for column in source.base.columns}
+    taken = [each for each in columns_of(draft).values() if each.lower() in present]
+    if taken:
+        raise InvalidData(
+            f"{source.base.name!r} has a column {taken[0]!r} already.", hint="Bind under another name."
+        )
+    other = lake.tables.find(draft.column, among=known)
+    if other is not None and other.schema in ("main", "queries", "features"):
+        raise InvalidData(
+            f"{draft.column!r} is the name of a {other.kind} already.", hint="Bind under another name."
+        )
+
+
+def _check_view(lake: Lake, draft: Binding, source: Source) -> None:
+    """Refuse a column that the view has already, as `p_score` is where `p` is bound."""
+    others = [each for each in bindings(lake) if each.view == draft.view and each.name != draft.name]
+    shown_columns(source.base, [*others, draft])
+
+
+def _check_inputs(binding: Binding, source: Source, predictor: Predictor) -> tuple[str, ...]:
+    """Return what the model asks for, as the source spells it."""
+    columns = tuple(source.spelled(each) for each in predictor.inputs)
+    named = {column.lower() for column in binding.columns or columns}
+    missing = [column for column in columns if column.lower() not in named]
+    if missing:
+        raise InvalidData(
+            f"The model {predictor.ref} also asks for {', '.join(missing)}.",
+            hint=f"Bind it on {binding.table}({', '.join(columns)}).",
+        )
+    return columns
+
+
+def _lineage_rows(binding: Binding, source: Source, predictor: Predictor) -> list[dict[str, object]]:
+    edges = []
+    for column in binding.reads or ():
+        bound = source.bound.get(column.lower())
+        edges.append((bound.binding.output, bound.column) if bound else (source.base.qualified, column))
+    edges.append((f"model.{predictor.ref.partition('@')[0]}", "*"))
+    return [
+        {
+            "name": binding.name,
+            "version": binding.version,
+            "output_column": "value",
+            "input": table,
+            "input_column": column,
+            "kind": "value",
+        }
+        for table, column in edges
+    ]

@@ -1,0 +1,224 @@
+"""What a refresh of a binding has to do: found at a pinned snapshot, said as a plan and as queries."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workbench.bind.definition import Binding
+from workbench.bind.isolation import open_predictor
+from workbench.bind.patience import Patient
+from workbench.bind.source import Source, read_source
+from workbench.derivation import Full, Incremental, Noop, Plan
+from workbench.engines.duckdb import Cursor, execute
+from workbench.errors import InvalidData
+from workbench.lake.deletions import deletions_query
+from workbench.lake.images import Window, count_rows, read_window
+from workbench.lake.inputs import moved
+from workbench.lake.tables import TableInfo
+from workbench.names import literal, quote, quote_all, quote_name
+
+if TYPE_CHECKING:
+    from workbench.bind.predictors import Predictor
+    from workbench.lake import Lake
+
+HASH = "__input_hash"
+"""The column of the digest in what the model is given; no user's column is likely to be called so."""
+
+ASKED = "asked for"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What was found of a binding at a snapshot.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        What the model asks for, as the source spells it.
+    inputs : tuple of str
+        The tables that is read from, qualified.
+    watermarks : dict of str to int
+        Up to where each was read.
+    window : Window or None
+        What happened to the table since; None if all its rows are to be looked at.
+    side, view : TableInfo, TableInfo or None
+        Where the predictions are kept and read.
+    filled : bool
+        Whether there are predictions already.
+    """
+
+    binding: Binding
+    source: Source
+    predictor: Predictor
+    columns: tuple[str, ...]
+    inputs: tuple[str, ...]
+    watermarks: dict[str, int]
+    head: int
+    plan: Plan
+    side: TableInfo
+    view: TableInfo | None
+    window: Window | None = None
+    filled: bool = True
+
+    @property
+    def replaces(self) -> bool:
+        """Whether rows that are predicted may have had a prediction before."""
+        fresh_only = self.window is not None and not self.window.deletes and len(self.inputs) == 1
+        return self.filled and (self.binding.limits.errors or not fresh_only)
+
+    def todo(self) -> str:
+        """Write the query for the rows to predict: the key, the inputs, and their digest.
+
+        Where a run may have to stop early, rows come in the order of their last change, newest first.
+        """
+        source = self.source
+        values = dict(zip(self.columns, source.expressions(self.columns), strict=True))
+        taken = {each.lower() for each in source.key}
+        shown = [f"t.{quote(each)}" for each in source.key]
+        shown += [f"{value} AS {quote(name)}" for name, value in values.items() if name.lower() not in taken]
+        shown.append(f"hash({', '.join(values.values()) or '0'}) AS {HASH}")
+        recent = self.binding.limits.bounded and source.is_table
+        if recent:
+            shown += ["t.snapshot_id AS __written", "t.rowid AS __row"]
+        where = f" WHERE {source.fresh(self.columns, self.watermarks)}" if self.window is not None else ""
+        rows = f"SELECT {', '.join(shown)} FROM {source.rows(self.columns)}{where}"
+        wanted = "s.* EXCLUDE (__written, __row)" if recent else "s.*"
+        order = " ORDER BY s.__written DESC, s.__row DESC" if recent else ""
+        return f"SELECT {wanted} FROM ({rows}) AS s{self._filter()}{order}"
+
+    def _filter(self) -> str:
+        """Write the join that leaves out rows whose prediction stands."""
+        binding, side = self.binding, f"lake.{quote_name(self.binding.output)}"
+        if not self.filled or self.plan.reason == ASKED:
+            return ""
+        pairs = zip(self.source.key, binding.side_key, strict=True)
+        same = " AND ".join(f"s.{quote(column)} = p.{quote(other)}" for column, other in pairs)
+        made = f"SELECT {quote_all(binding.side_key)}, input_hash FROM {side} WHERE"
+        if binding.limits.errors:
+            return f" SEMI JOIN ({made} status = 'error') AS p ON ({same})"
+        made += f" model_version = {literal(self.predictor.ref)}"
+        return f" ANTI JOIN ({made}) AS p ON ({same} AND s.{HASH} = p.input_hash)"
+
+    def gone(self, cursor: Cursor) -> str:
+        """Write the query for the keys, as the side table has them, of rows that are no longer there."""
+        binding, source = self.binding, self.source
+        pure = self.window is not None and not self.window.deletes
+        if not self.filled or pure or self.binding.limits.errors:
+            return ""
+        key, side_key = quote_all(source.key), quote_all(binding.side_key)
+        names = ", ".join(
+            f"{quote(column)} AS {quote(other)}"
+            for column, other in zip(source.key, binding.side_key, strict=True)
+        )
+        here = f"SELECT {names} FROM lake.{source.base.sql}"
+        if self.window is not None and not self.window.moved:
+            went = deletions_query(cursor, source.base, self.window, source.key)
+            return (
+                f"SELECT {names} FROM (SELECT DISTINCT {key} FROM ({went})) "
+                f"ANTI JOIN lake.{source.base.sql} USING ({key})"
+            )
+        return (
+            f"SELECT {side_key} FROM lake.{quote_name(binding.output)} ANTI JOIN ({here}) USING ({side_key})"
+        )
+
+
+def look(lake: Lake, cursor: Cursor, binding: Binding, head: int, *, full: bool = False) -> Work:
+    """Find what a refresh would have to do, on a pinned cursor.
+
+    Raises
+    ------
+    NotFound
+        If the table, a column of it or the model is gone.
+    InvalidData
+        If the key of the table, or the type of what the model gives, is another than it was.
+    """
+    known = lake.tables.all(cursor)
+    source = read_source(lake, binding.on, cursor, known)
+    if source.key != binding.key:
+        raise InvalidData(
+            f"The key of {source.base.name!r} is now ({', '.join(source.key)}); {binding.column!r} was bound "
+            f"by ({', '.join(binding.key)}).",
+            hint=f"Say again: {binding.statement}.",
+        )
+    predictor = find_predictor(lake, cursor, binding, source)
+    columns = tuple(source.spelled(each) for each in predictor.inputs)
+    inputs = source.inputs(columns)
+    watermarks = lake.records.watermarks(binding.name, cursor=cursor)
+    plan = _decide(cursor, binding, predictor.ref, inputs, watermarks, head, full=full)
+    window = None
+    if isinstance(plan, Incremental) and source.is_table and not binding.limits.errors:
+        window = read_window(cursor, source.base, watermarks[source.base.qualified], head)
+    side = lake.tables.resolve(binding.output, among=known)
+    return Work(
+        binding,
+        source,
+        predictor,
+        columns,
+        inputs,
+        watermarks,
+        head,
+        plan,
+        side,
+        lake.tables.find(binding.view, among=known),
+        None if window is None or window.obstacle else window,
+        not isinstance(plan, Noop) and count_rows(cursor, side) > 0,
+    )
+
+
+def find_predictor(lake: Lake, cursor: Cursor, binding: Binding, source: Source) -> Predictor:
+    """Find the model; one that does not say what it needs gets the bound columns."""
+    columns = [source.spelled(each) for each in binding.columns or source.columns]
+    shown = ", ".join(
+        f"{value} AS {quote(name)}" for name, value in zip(columns, source.expressions(columns), strict=True)
+    )
+    rows = execute(cursor, f"SELECT {shown} FROM {source.rows(columns)} LIMIT 0")
+    schema = rows.to_arrow_table().schema
+    found = open_predictor(lake, binding.model, schema, isolate=binding.isolate)
+    if binding.retry or binding.rate:
+        return Patient(found, binding.retry, binding.rate)
+    return found
+
+
+def _decide(
+    cursor: Cursor,
+    binding: Binding,
+    ref: str,
+    inputs: tuple[str, ...],
+    watermarks: dict[str, int],
+    head: int,
+    *,
+    full: bool,
+) -> Plan:
+    if full:
+        return Full(ASKED)
+    if binding.limits.errors:
+        return Incremental(binding.key, "rows that failed")
+    last = last_model(cursor, binding)
+    if last is None:
+        return Full("first run")
+    if last != ref:
+        return Full(f"the model moved from {last} to {ref}")
+    changed = moved(cursor, watermarks, inputs, head)
+    if not changed:
+        return Noop()
+    if not all(each in watermarks for each in inputs):
+        return Full(f"{changed[0]} was not read before")
+    return Incremental(binding.key, f"{', '.join(changed)} changed")
+
+
+def last_model(cursor: Cursor, binding: Binding) -> str | None:
+    """Return the model by which the binding was last brought up to date; None if it never was.
+
+    A run that left rows over does not count.
+    """
+    row = execute(
+        cursor,
+        "SELECT details, snapshot_id FROM lake.mlstore.runs WHERE name = ? AND kind = 'binding' "
+        "AND status = 'ok' AND NOT contains(details, '\"partial\"') ORDER BY snapshot_id DESC LIMIT 1",
+        [binding.name],
+    ).fetchone()
+    if row is None or (binding.snapshot is not None and row[1] < binding.snapshot):
+        return None
+    return str(json.loads(row[0])["model"])
