@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from workbench.answers.catalog import derivations
-from workbench.bind import bindings
+from workbench.bind import Binding, bindings, causes
 from workbench.derivation import Derivation, Noop
 from workbench.engines.duckdb import execute
-from workbench.errors import WorkbenchError
+from workbench.errors import NotFound, WorkbenchError
 from workbench.lake import Result
 from workbench.names import quote_name
 from workbench.train import registry
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def stale(lake: Lake, name: str | None = None) -> Result:
-    """List derivations that are behind: name, kind, why, trigger, and since which snapshot."""
+    """List derivations that are behind: name, kind, why, trigger, since which snapshot, and rows.
+
+    A binding has a line for each cause, with the number of its rows.
+    """
     import pyarrow as pa
 
     clock = time.perf_counter()
@@ -28,19 +32,19 @@ def stale(lake: Lake, name: str | None = None) -> Result:
         *derivations(lake),
         *(registry.get(lake, each) for each in registry.names(lake)),
     ]
-    rows = []
+    rows: list[tuple[str, str, str, str, int | None, int | None]] = []
     for each in known:
         if name is not None and name not in _names(each):
             continue
-        why = reason(lake, each)
+        why = _causes(lake, each)
         if why:
             marks = lake.records.watermarks(each.name)
             since = min(marks.values(), default=None)
-            rows.append((each.name, each.kind, why, each.trigger, since))
-    rows += [row for row in _skewed(lake) if name in (None, row[0])]
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 5
-    kinds = [pa.string(), pa.string(), pa.string(), pa.string(), pa.int64()]
-    titles = ["name", "kind", "why", "trigger", "since"]
+            rows += [(each.name, each.kind, cause, each.trigger, since, count) for cause, count in why]
+    rows += _skewed(lake, name)
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 6
+    kinds = [pa.string(), pa.string(), pa.string(), pa.string(), pa.int64(), pa.int64()]
+    titles = ["name", "kind", "why", "trigger", "since", "rows"]
     table = pa.table(
         {
             title: pa.array(list(values), kind)
@@ -59,25 +63,39 @@ def reason(lake: Lake, each: Derivation) -> str:
     return "" if isinstance(plan, Noop) else plan.reason
 
 
+def _causes(lake: Lake, each: Derivation) -> Sequence[tuple[str, int | None]]:
+    if not isinstance(each, Binding):
+        why = reason(lake, each)
+        return [(why, None)] if why else []
+    try:
+        return causes(lake, each)
+    except WorkbenchError as error:
+        return [(f"broken: {error.message}", None)]
+
+
 def _names(each: Derivation) -> tuple[str, ...]:
     column = getattr(each, "column", None)
     return (each.name, column) if column else (each.name,)
 
 
-def _skewed(lake: Lake) -> list[tuple[str, str, str, str, int | None]]:
+def _skewed(lake: Lake, name: str | None) -> list[tuple[str, str, str, str, int | None, int | None]]:
     """Find bindings whose table was defined anew after their model was trained on it."""
     versions = {f"features.{each.name}": each.version for each in transforms(lake)}
-    found: list[tuple[str, str, str, str, int | None]] = []
+    found: list[tuple[str, str, str, str, int | None, int | None]] = []
     for each in bindings(lake):
-        if ":" in each.model or each.on not in versions:
+        if ":" in each.model or name not in (None, *_names(each)):
             continue
-        model = registry.get(lake, each.model)
-        trained = model.input_versions.get(each.on)
-        if trained is not None and trained != versions[each.on]:
-            why = (
-                f"{model.ref} was trained on version {trained} of {each.on}, which is now {versions[each.on]}"
-            )
-            found.append((each.name, "binding", why, each.trigger, None))
+        try:
+            model = registry.get(lake, each.model)
+        except NotFound:
+            continue
+        for table in each.inputs:
+            trained = model.input_versions.get(table)
+            if trained is not None and trained != versions.get(table, trained):
+                why = (
+                    f"skewed: {model.ref} was trained on version {trained} of {table}, now {versions[table]}"
+                )
+                found.append((each.name, "binding", why, each.trigger, None, None))
     return found
 
 

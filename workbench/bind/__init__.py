@@ -5,11 +5,13 @@ from workbench.bind.definition import Binding, bindings, find_binding, within
 from workbench.bind.functions import expand_predictions, reads_predictions
 from workbench.bind.limits import Limits
 from workbench.bind.source import hide_binding
+from workbench.bind.why import causes
 
 __all__ = [
     "Binding",
     "Limits",
     "bindings",
+    "causes",
     "create_binding",
     "expand_predictions",
     "find_binding",

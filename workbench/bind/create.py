@@ -124,23 +124,9 @@ def _check_options(draft: Binding) -> None:
 
 
 def _as_known(lake: Lake, draft: Binding) -> Binding:
-    """Spell the column as the binding of this name does, if there is one.
-
-    Raises
-    ------
-    InvalidData
-        If the name of the side table is that of another table's binding.
-    """
+    """Spell the column as the binding of this name does, if there is one."""
     earlier = lake.records.definition(draft.name)
-    if earlier is None:
-        return draft
-    known = Binding.from_record(earlier)
-    if known.table.lower() != draft.table.lower() and known.status != "dropped":
-        raise InvalidData(
-            f"The name {draft.name!r} is taken by {known.column!r} on {known.table!r}.",
-            hint="Bind under another name.",
-        )
-    return replace(draft, column=known.column if known.table == draft.table else draft.column)
+    return replace(draft, column=earlier["definition"]["column"]) if earlier else draft
 
 
 def _check_free(lake: Lake, draft: Binding, source: Source, known: list[TableInfo]) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic as now
 
 from workbench.errors import InvalidData
 from workbench.intervals import parse_interval
@@ -19,7 +18,7 @@ class Limits:
     rows : int or None
         How many rows may still be predicted.
     deadline : float or None
-        When to stop, by `clock`.
+        When to stop, by `now`.
     errors : bool
         Whether only rows whose prediction failed are done again.
     """
@@ -27,7 +26,6 @@ class Limits:
     rows: int | None = None
     deadline: float | None = None
     errors: bool = False
-    clock: Callable[[], float] = time.monotonic
 
     @classmethod
     def of(cls, limit: int | None, budget: str | None, *, errors: bool = False) -> Limits:
@@ -43,7 +41,7 @@ class Limits:
         if limit is not None and limit < 1:
             raise InvalidData(f"LIMIT {limit} would refresh nothing.", hint="Give a number of rows.")
         seconds = None if budget is None else parse_interval(budget).total_seconds()
-        return cls(limit, None if seconds is None else time.monotonic() + seconds, errors)
+        return cls(limit, None if seconds is None else now() + seconds, errors)
 
     @property
     def bounded(self) -> bool:
@@ -53,7 +51,7 @@ class Limits:
     @property
     def over(self) -> bool:
         """Whether nothing more may be done."""
-        return self.rows == 0 or (self.deadline is not None and self.clock() >= self.deadline)
+        return self.rows == 0 or (self.deadline is not None and now() >= self.deadline)
 
     def take(self, rows: int) -> None:
         """Count rows as done."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from workbench.errors import InvalidData, ModelError
@@ -77,8 +77,8 @@ class Patient:
     predictor: Predictor
     retry: int = 0
     rate: str | None = None
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = monotonic
+    sleep: Callable[[float], None] = field(default_factory=lambda: sleep)
     _next: float = field(default=float("-inf"), init=False)
 
     @property

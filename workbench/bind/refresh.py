@@ -146,7 +146,9 @@ class _Filling:
             return
         size = work.binding.batch or (_BOUNDED_BATCH_ROWS if limits.deadline is not None else BATCH_ROWS)
         limit = "" if limits.rows is None else f" LIMIT {limits.rows}"
-        _, rows = stream(execute(self.reader, work.todo() + limit), size)
+        schema, rows = stream(execute(self.reader, work.todo() + limit), size)
+        # A model that cannot answer about no rows cannot be used at all: no row is to blame for it.
+        work.predictor.predict(schema.empty_table())
         kind = arrow_type(self.writer, work.predictor.value_type)
         yield from Asker(work.predictor, kind, strict=work.binding.on_error == "fail").answer(rows)
 

@@ -156,7 +156,8 @@ def _of_query(lake: Lake, view: TableInfo, known: list[TableInfo], cursor: Curso
     tables = base_tables(lake, [view.qualified], source_tables, cursor, views_too=True)
     keyed = [table for table in known if table.qualified in tables and table.key]
     views = view_texts(cursor)
-    text = inline_views(views[view.qualified], views)
+    named = {name.partition(".")[2]: text for name, text in views.items() if name.startswith("queries.")}
+    text = inline_views(views[view.qualified], {**views, **named})
     keys = {table.qualified: _traced_key(text, view, table, known) for table in keyed}
     found = {name: key for name, key in keys.items() if key}
     if len(found) != 1:

@@ -137,11 +137,11 @@ class _Records:
         bound: dict[str, list[dict[str, Any]]] = {}
         for row in self.definitions.values():
             if row["kind"] == "binding":
-                bound.setdefault(row["definition"]["on"], []).append(row)
+                bound.setdefault(f"predictions.{row['definition']['on'].rpartition('.')[2]}", []).append(row)
         used = {source for source, _, _ in found}
         views: list[Pair] = []
-        for on, rows in bound.items():
-            view = f"predictions.{on.rpartition('.')[2]}"
+        for view, rows in bound.items():
+            on = next((each for row in rows if (each := row["definition"]["on"]) != view), view)
             table = self.tables.get(self.plain(on))
             if view not in used or table is None:
                 continue

@@ -136,7 +136,7 @@ def _find(here: Head, name: str) -> TableInfo:
 
 def _key_of(here: Head, info: TableInfo) -> tuple[str, ...]:
     bound = _bindings(here, info)
-    columns = tuple(bound[0]["definition"]["key"]) if bound else info.key
+    columns = info.key or (tuple(bound[0]["definition"]["key"]) if bound else ())
     if not columns:
         what = "A query" if info.kind == "query" else "A table without a key"
         raise Unsupported(
@@ -154,6 +154,14 @@ def _bindings(here: Head, info: TableInfo) -> list[dict[str, Any]]:
         return []
     rows = here.bindings()
     return [row for row in rows if info.name in (row["name"], row["definition"]["on"].rpartition(".")[2])]
+
+
+def _bound_tables(here: Head, binding: Mapping[str, Any]) -> list[str]:
+    """Name the tables whose rows a binding predicts: those under a query or a view of predictions."""
+    definition = binding["definition"]
+    names = [name for name in definition["inputs"] if name.partition(".")[0] in ("main", "features")]
+    key = {each.lower() for each in definition["key"]}
+    return [name for name in names if {each.lower() for each in here.info(name).key} == key]
 
 
 def _values(here: Head, info: TableInfo, columns: tuple[str, ...], key: Any) -> tuple[Any, ...]:
@@ -204,12 +212,12 @@ class _Walk:
         read: dict[tuple[str, int], None] = {}
         for binding in _bindings(self._here, info):
             side = here.info(f"predictions.{binding['name']}")
-            made = here.rows(here.cursor, f"FROM lake.{side.sql}", columns, side, values, here.snapshot)
+            made = here.rows(here.cursor, f"FROM lake.{side.sql}", side.key, side, values, here.snapshot)
             if info.name != side.name and len(made):
                 self.sources.append(Source(side.qualified, here.snapshot, made, "unchanged", made))
             for row in made.rows():
                 if row["source_snapshot"] is not None:
-                    read[binding["definition"]["on"], row["source_snapshot"]] = None
+                    read |= {(on, row["source_snapshot"]): None for on in _bound_tables(here, binding)}
         for on, snapshot in read:
             table = here.info(on)
             with self._as_of(snapshot, [on]) as cursor:

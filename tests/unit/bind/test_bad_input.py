@@ -1,0 +1,183 @@
+"""What does not fit together is named, and nothing half done is left."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from types import ModuleType
+
+import pytest
+
+import workbench
+from tests.unit.bind.bound import bind, column
+from workbench.errors import InvalidData, ModelError, NotFound, WorkbenchError
+from workbench.store import Store
+
+
+def test_an_input_that_is_not_there_is_named(table: Store) -> None:
+    table.load("prices", [{"id": each, "price": 1.5 * each} for each in range(9)], key="id")
+    with pytest.raises(NotFound, match="Did you mean 'price'"):
+        bind(table, on="prices", inputs=["prise"])
+    assert "prices__p" not in table.tables().to_arrow()["name"].to_pylist()
+
+
+def test_a_model_gets_all_that_it_asks_for(trained: Store) -> None:
+    with pytest.raises(InvalidData, match="also asks for"):
+        trained.bind("again", on="trip_features", model="slow", inputs=["distance"])
+
+
+def test_nan_is_no_number(table: Store) -> None:
+    bind(table, function="halves")
+    assert column(table, "p")[2:5] == [1.0, None, 2.0]
+    assert column(table, "p_status")[2:5] == ["ok", "error", "ok"]
+    assert table.stale("p").rows()[0]["why"] == "the model failed: ModelError: the model gave NaN"
+    with pytest.raises(ModelError, match="NaN"):
+        bind(table, "q", "halves", on_error="fail")
+
+
+def test_text_where_a_number_was_promised(table: Store) -> None:
+    bind(table, function="fickle")
+    assert column(table, "p")[2:5] == [3.0, None, 6.0]
+    [why] = [row["why"] for row in table.stale("p").rows()]
+    assert "text, not double" in why
+
+
+def test_a_wrong_number_of_answers(table: Store) -> None:
+    bind(table, function="short")
+    assert set(column(table, "p_status")) == {"error"}
+    assert "values for 1 rows" in table.stale("p").rows()[0]["why"]
+
+
+def test_a_key_called_like_a_column_of_the_side_table(store: Store, models: ModuleType) -> None:
+    rows = [{"value": n, "status": f"s{n}", "key_value": n, "v": n} for n in range(3)]
+    store.load("t", rows, key=["value", "status", "key_value"])
+    bind(store, on="t")
+    store.sql("UPDATE t SET v = 50 WHERE value = 1; DELETE FROM t WHERE value = 2")
+    assert column(store, "p", order="value") == [0, 100]
+    assert store.sql("SELECT value, status FROM predictions.t WHERE p = 100").rows() == [
+        {"value": 1, "status": "s1"}
+    ]
+    assert store.trace("predictions.t", (1, "s1", 1)).sources
+    assert store.stale().rows() == []
+
+
+def test_a_column_beside_its_score(table: Store) -> None:
+    bind(table, "p")
+    with pytest.raises(InvalidData, match="two columns 'p_score'"):
+        bind(table, "p_score")
+    table.sql("ALTER TABLE t ADD COLUMN q_status VARCHAR")
+    with pytest.raises(InvalidData, match="'q_status' already"):
+        bind(table, "q")
+
+
+def test_the_same_column_twice(table: Store) -> None:
+    bind(table)
+    head = table._lake.head()
+    bind(table)
+    bind(table, "P")
+    assert table._lake.head() == head
+    bind(table, function="triple")
+    assert column(table, "p") == [each * 3 for each in range(10)]
+    assert table._lake.records.definition("t__p")["version"] == 2  # type: ignore[index]
+
+
+def test_another_key(table: Store) -> None:
+    table.load("u", [{"v": each, "x": each} for each in range(3)], key="v")
+    table.query("q", "SELECT id, v FROM t")
+    bind(table, on="q")
+    table.query("q", "SELECT v, x FROM u")
+    assert table.stale("p").rows()[0]["why"].startswith("broken: The key of 'q' is now (v)")
+    with pytest.raises(InvalidData, match="Say again: bind p ON q"):
+        table.refresh("p")
+    bind(table, on="q")
+    assert column(table, "p", "q", order="v") == [0, 2, 4]
+
+
+def test_a_table_or_column_under_a_binding_stays(table: Store) -> None:
+    bind(table)
+    with pytest.raises(InvalidData, match="binding"):
+        table.drop("t")
+    with pytest.raises(InvalidData, match="binding"):
+        table.sql("DROP TABLE t")
+    with pytest.raises(InvalidData, match=r"predictions\.t"):
+        table.sql("ALTER TABLE t RENAME COLUMN v TO w")
+    assert column(table, "p") == [each * 2 for each in range(10)]
+
+
+def test_files_of_a_model_that_are_gone(trained: Store) -> None:
+    trained.bind("lost", on="trip_features", model="slow")
+    before = column(trained, "lost", "trip_features")
+    for folder in (trained.folder / "artifacts").iterdir():
+        shutil.rmtree(folder)
+    with workbench.connect(trained.folder) as again:
+        from workbench.train import registry
+
+        registry._load.cache_clear()
+        with pytest.raises(ModelError, match="slow@1"):
+            again.refresh("lost", full=True)
+        assert column(again, "lost", "trip_features") == before
+
+
+def test_a_bound_model_is_not_dropped(trained: Store) -> None:
+    trained.bind("kept", on="trip_features", model="slow")
+    with pytest.raises(InvalidData, match="kept"):
+        trained.drop("slow")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"batch": 0}, "BATCH 0"), ({"retry": -1}, "RETRY -1"), ({"rate": "often"}, "no rate")],
+)
+def test_options_that_make_no_sense(table: Store, options: dict[str, object], said: str) -> None:
+    with pytest.raises(InvalidData, match=said):
+        bind(table, **options)
+
+
+def test_two_stores_that_bind_the_same_name_at_once(table: Store) -> None:
+    """Each definition gets a version of its own, whoever comes first."""
+    failed: list[WorkbenchError] = []
+    barrier = threading.Barrier(2)
+
+    def define(function: str) -> None:
+        with workbench.connect(table.folder) as other:
+            barrier.wait()
+            try:
+                bind(other, function=function)
+            except WorkbenchError as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=define, args=[name]) for name in ("double", "triple")]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert all(error.retryable for error in failed)
+    rows = table._lake.records.history("t__p")
+    versions = {row["version"]: row["definition"]["model"] for row in rows}
+    assert sorted(versions) == [1, 2]
+    assert len({(row["version"], row["definition"]["model"]) for row in rows}) == 2
+    table.refresh("p")
+    factor = 2 if versions[2].endswith("double") else 3
+    assert column(table, "p") == [each * factor for each in range(10)]
+
+
+def test_two_stores_refresh_at_once(table: Store) -> None:
+    bind(table, when="manual")
+    table.sql("UPDATE t SET v = v + 1")
+    failed: list[WorkbenchError] = []
+
+    def refresh() -> None:
+        with workbench.connect(table.folder) as other:
+            try:
+                other.refresh("p")
+            except WorkbenchError as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=refresh) for _ in range(2)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert failed == []
+    assert column(table, "p") == [(each + 1) * 2 for each in range(10)]
+    assert table.sql("SELECT count(*) AS n FROM predictions.t__p").rows() == [{"n": 10}]

@@ -1,0 +1,115 @@
+"""What a model can be bound on: transforms, named queries, and the predictions of other models."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+
+from tests.unit.bind.bound import bind, column
+from workbench.errors import InvalidData, NotFound, Unsupported
+from workbench.store import Store
+
+
+def test_a_transform(table: Store) -> None:
+    table.transform("f", "SELECT id, v + 1 AS v FROM t", key="id", when="on write")
+    bind(table, on="f")
+    table.sql("UPDATE t SET v = 50 WHERE id = 0")
+    assert column(table, "p", "f")[:2] == [102, 4]
+
+
+def test_a_named_query(table: Store, models: ModuleType) -> None:
+    table.query("big", "SELECT id, v * 10 AS v FROM t WHERE v >= 5")
+    bind(table, on="big")
+    assert column(table, "p", "big") == [100, 120, 140, 160, 180]
+    models.CALLS.clear()
+    table.sql("UPDATE t SET v = 1 WHERE id = 5; UPDATE t SET v = 8 WHERE id = 0")
+    assert table.sql("SELECT id, p, p_status FROM predictions.big WHERE id < 7 ORDER BY id").rows() == [
+        {"id": 0, "p": 160, "p_status": "ok"},
+        {"id": 6, "p": 120, "p_status": "ok"},
+    ]
+    assert sum(models.CALLS) == 1
+    with pytest.raises(InvalidData, match="binding"):
+        table.drop("big")
+    table.query("big", "SELECT id, v * 100 AS v FROM t WHERE v >= 9")
+    table.refresh("p")
+    assert column(table, "p", "big") == [1800]
+
+
+def test_a_query_of_a_query(table: Store) -> None:
+    table.query("larger", "FROM t WHERE v > 3")
+    table.query("few", "SELECT * FROM larger WHERE v < 6")
+    bind(table, on="few")
+    assert column(table, "p", "few") == [8, 10]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("SELECT v, count(*) AS n FROM t GROUP BY v", "the key of no table"),
+        ("SELECT id + 1 AS key, v FROM t", "the key of no table"),
+        ("SELECT t.id, u.uid, t.v FROM t JOIN u ON t.id = u.uid", "the keys of"),
+    ],
+)
+def test_a_query_whose_rows_cannot_be_told_apart(table: Store, query: str, said: str) -> None:
+    table.load("u", [{"uid": 1}], key="uid")
+    table.query("q", query)
+    with pytest.raises(Unsupported, match=said):
+        bind(table, on="q")
+
+
+def test_a_query_that_repeats_the_key(table: Store) -> None:
+    table.query("twice", "SELECT id, v FROM t UNION ALL SELECT id, v FROM t")
+    with pytest.raises(InvalidData, match="not unique"):
+        bind(table, on="twice")
+
+
+def test_predictions_of_predictions_follow_in_order(table: Store, models: ModuleType) -> None:
+    bind(table)
+    table.bind("r", on="predictions.t", model="py:test_models:length", inputs=["p_status"])
+    table.bind("q", on="predictions.t", model="py:test_models:nothing_known", inputs=["v"])
+    assert column(table, "r") == [2] * 10
+    shown = table.sql("FROM predictions.t").columns
+    assert shown[:3] == ["id", "v", "p"] and {"q", "r", "r_status"} < set(shown)
+    table.sql("INSERT INTO t VALUES (10, 10); DELETE FROM t WHERE id = 0")
+    assert column(table, "p")[-1] == 20 and column(table, "r")[-1] == 2 and len(column(table, "r")) == 10
+    assert table.stale().rows() == []
+
+
+def test_a_chain_waits_for_what_is_pending(table: Store, models: ModuleType) -> None:
+    bind(table, mode="async")
+    table.bind("q", on="predictions.t", model="py:test_models:more", inputs=["p"], mode="async")
+    table.refresh("q")
+    assert column(table, "q") == [each * 2 + 1 for each in range(10)]
+    table.sql("UPDATE t SET v = 100 WHERE id = 1; INSERT INTO t VALUES (10, 10)")
+    assert column(table, "q_status")[-1] == "pending"
+    runs = table.refresh("q")
+    assert [run.name for run in runs] == ["t__p", "t__q"]
+    assert column(table, "q")[1] == 201 and column(table, "q")[-1] == 21
+    assert table.lineage("q").to_mermaid()
+    assert [each.table for each in table.trace("predictions.t", 1).sources][-1] == "main.t"
+
+
+def test_what_another_reads_is_not_dropped(table: Store) -> None:
+    bind(table)
+    table.bind("q", on="predictions.t", model="py:test_models:length", inputs=["p_status"])
+    with pytest.raises(InvalidData, match="binding t__q"):
+        table.drop("p")
+    table.drop("q")
+    table.drop("p")
+    with pytest.raises(NotFound):
+        table.sql("FROM predictions.t")
+
+
+def test_a_circle_is_refused(table: Store) -> None:
+    bind(table)
+    table.bind("q", on="predictions.t", model="py:test_models:length", inputs=["p_status"])
+    with pytest.raises(InvalidData, match="would read itself"):
+        table.bind("p", on="predictions.t", model="py:test_models:length", inputs=["q_status"])
+    assert column(table, "p") == [each * 2 for each in range(10)]
+
+
+def test_a_side_table_is_not_bound_on(table: Store) -> None:
+    bind(table)
+    with pytest.raises(Unsupported, match=r"predictions\.t instead"):
+        bind(table, "q", on="predictions.t__p", inputs=["value"])
