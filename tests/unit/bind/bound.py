@@ -7,7 +7,7 @@ from workbench.store import Store
 
 def bind(store: Store, column: str = "p", function: str = "double", **more: object) -> None:
     """Bind a function of the module to a column of the table."""
-    arguments = {"on": "t", "inputs": ["v"], **more}
+    arguments = {"on": "t", "inputs": ["v"], "isolate": "none", **more}
     store.bind(column, model=f"py:test_models:{function}", **arguments)  # type: ignore[arg-type]
 
 

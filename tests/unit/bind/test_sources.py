@@ -66,8 +66,8 @@ def test_a_query_that_repeats_the_key(table: Store) -> None:
 
 def test_predictions_of_predictions_follow_in_order(table: Store, models: ModuleType) -> None:
     bind(table)
-    table.bind("r", on="predictions.t", model="py:test_models:length", inputs=["p_status"])
-    table.bind("q", on="predictions.t", model="py:test_models:nothing_known", inputs=["v"])
+    bind(table, "r", "length", on="predictions.t", inputs=["p_status"])
+    bind(table, "q", "nothing_known", on="predictions.t", inputs=["v"])
     assert column(table, "r") == [2] * 10
     shown = table.sql("FROM predictions.t").columns
     assert shown[:3] == ["id", "v", "p"] and {"q", "r", "r_status"} < set(shown)
@@ -78,7 +78,7 @@ def test_predictions_of_predictions_follow_in_order(table: Store, models: Module
 
 def test_a_chain_waits_for_what_is_pending(table: Store, models: ModuleType) -> None:
     bind(table, mode="async")
-    table.bind("q", on="predictions.t", model="py:test_models:more", inputs=["p"], mode="async")
+    bind(table, "q", "more", on="predictions.t", inputs=["p"], mode="async")
     table.refresh("q")
     assert column(table, "q") == [each * 2 + 1 for each in range(10)]
     table.sql("UPDATE t SET v = 100 WHERE id = 1; INSERT INTO t VALUES (10, 10)")
@@ -92,7 +92,7 @@ def test_a_chain_waits_for_what_is_pending(table: Store, models: ModuleType) -> 
 
 def test_what_another_reads_is_not_dropped(table: Store) -> None:
     bind(table)
-    table.bind("q", on="predictions.t", model="py:test_models:length", inputs=["p_status"])
+    bind(table, "q", "length", on="predictions.t", inputs=["p_status"])
     with pytest.raises(InvalidData, match="binding t__q"):
         table.drop("p")
     table.drop("q")
@@ -103,9 +103,9 @@ def test_what_another_reads_is_not_dropped(table: Store) -> None:
 
 def test_a_circle_is_refused(table: Store) -> None:
     bind(table)
-    table.bind("q", on="predictions.t", model="py:test_models:length", inputs=["p_status"])
+    bind(table, "q", "length", on="predictions.t", inputs=["p_status"])
     with pytest.raises(InvalidData, match="would read itself"):
-        table.bind("p", on="predictions.t", model="py:test_models:length", inputs=["q_status"])
+        bind(table, "p", "length", on="predictions.t", inputs=["q_status"])
     assert column(table, "p") == [each * 2 for each in range(10)]
 
 
