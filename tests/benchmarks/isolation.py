@@ -17,7 +17,7 @@ from page import replace_part
 import workbench
 from workbench.bind.isolation import open_predictor
 from workbench.bind.isolation.choose import own_process
-from workbench.bind.isolation.isolated import Isolated
+from workbench.bind.isolation.isolated import Described, Isolated
 
 TITLE = "## A process of its own"
 COLUMNS = 10
@@ -55,7 +55,8 @@ def measure(repeats: int) -> tuple[dict[str, float], dict[str, float], float]:
         started = time.perf_counter()
         there = open_predictor(lake, "model", isolate="process")
         start = time.perf_counter() - started
-        piped = Isolated(own_process(lake, "model", None, here, shared=False), "model", here)
+        known = Described(here.ref, here.inputs, here.value_type)
+        piped = Isolated(own_process(lake, "model", None, known, shared=False), "model", known)
         rows = store.sql(f"SELECT {', '.join(here.inputs)} FROM points").to_arrow().combine_chunks()
         batch = rows.to_batches()[0]
         assert there.predict(batch) == here.predict(batch) == piped.predict(batch)

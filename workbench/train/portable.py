@@ -27,21 +27,26 @@ class RawModel:
 
     def predict(self, model_input: Any, params: Any = None) -> np.ndarray[Any, Any]:
         """Predict the rows of a frame by column name; one value for each, or a row of components."""
+        return self.scored(model_input)[0]
+
+    def scored(self, model_input: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:
+        """Predict rows as `predict` does, and give the probability of the positive, or predicted, class."""
         matrix = self.matrix(self._whole(pd.DataFrame(model_input)))
         if self.about["task"] == "regression":
-            return np.asarray(self.estimator.predict(matrix), np.float64)
+            return np.asarray(self.estimator.predict(matrix), np.float64), None
         if self.about["task"] == "clustering":
-            return np.asarray(self.estimator.predict(matrix), np.int64)
+            return np.asarray(self.estimator.predict(matrix), np.int64), None
         if self.about["task"] == "anomaly":
-            strange: np.ndarray[Any, Any] = np.asarray(self.estimator.predict(matrix)) == -1
-            return strange
+            return np.asarray(self.estimator.predict(matrix)) == -1, None
         if self.about["task"] == "components":
-            return np.asarray(self.estimator.transform(matrix), np.float64)
-        best = np.asarray(self.estimator.predict_proba(matrix)).argmax(axis=1)
+            return np.asarray(self.estimator.transform(matrix), np.float64), None
+        probabilities = np.asarray(self.estimator.predict_proba(matrix), np.float64)
+        best = probabilities.argmax(axis=1)
         classes = self.about["classes"]
         kind = object if any(isinstance(each, str) for each in classes) else None
         answered: np.ndarray[Any, Any] = np.array(classes, dtype=kind)[best]
-        return answered
+        place = 1 if self.about["task"] == "binary" else best
+        return answered, probabilities[np.arange(len(best)), place]
 
     def _whole(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Refuse fractions where the model learned whole numbers; a cast in SQL would round them."""

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from workbench import trust
 from workbench.errors import InvalidData, NotFound
 from workbench.names import Ref
 from workbench.train import tracking
 from workbench.train.definition import KIND
 from workbench.train.model import Model
 from workbench.train.scoring import Fitted
-from workbench.train.tracking import Foreign
+from workbench.train.tracking import Foreign, Packaged
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,15 +29,18 @@ __all__ = [
     "Fitted",
     "Foreign",
     "Model",
+    "Packaged",
     "champion",
     "deploy",
     "drop",
+    "find_packaged",
     "find_versions",
     "get",
     "load",
     "load_foreign",
     "models",
     "names",
+    "packaged",
     "rollback",
     "versions",
 ]
@@ -268,6 +272,25 @@ def load_foreign(lake: Lake, name: str, alias: str) -> Foreign:
         If there is none, or it cannot be loaded.
     """
     return tracking.load_foreign(lake.folder, name, alias)
+
+
+def packaged(lake: Lake, model: Model) -> Packaged:
+    """Return how a version is loaded without this package, if its files may be loaded on this machine."""
+    files = lake.folder / model.model_uri
+    trust.require(tracking.digest(files), f"The model {model.ref} names packages to install", lake.folder)
+    return tracking.packaged(lake.folder, files)
+
+
+def find_packaged(lake: Lake, name: str, alias: str) -> tuple[str, Packaged]:
+    """Return the version of a model in MLflow's registry, and how it is loaded.
+
+    Raises
+    ------
+    NotFound, ModelError
+        If there is none, or it is no Python function.
+    """
+    version, files = tracking.find_foreign(lake.folder, name, alias)
+    return version, tracking.packaged(lake.folder, files)
 
 
 def models(lake: Lake) -> pa.Table:

@@ -257,20 +257,17 @@ class Foreign:
         return self.model.predict(frame.astype({name: kind for name, kind in self.types.items() if kind}))
 
 
-def load_foreign(folder: Path, name: str, alias: str) -> Foreign:
-    """Load a registered model by version or alias, as a pyfunc.
+def find_foreign(folder: Path, name: str, alias: str) -> tuple[str, Path]:
+    """Return the version and the files of a registered model, by version or alias.
 
     Raises
     ------
     NotFound
         If there is no such model, version or alias.
-    ModelError
-        If it cannot be loaded.
     Unsupported
         If it was not approved on this machine.
     """
     with _quiet(folder):
-        import mlflow.pyfunc
         from mlflow.exceptions import MlflowException
 
         client = _client(folder)
@@ -286,12 +283,28 @@ def load_foreign(folder: Path, name: str, alias: str) -> Foreign:
             versions = [str(each.version) for each in client.search_model_versions(f"name = '{name}'")]
             aliases = list(client.get_registered_model(name).aliases)
             raise NotFound.named("version", alias, [*versions, *aliases], within=name) from error
-        trust.require(digest(files), f"mlflow:{name}@{version} can hold any code", folder)
+    trust.require(digest(files), f"mlflow:{name}@{version} can hold any code", folder)
+    return version, files
+
+
+def load_foreign(folder: Path, name: str, alias: str) -> Foreign:
+    """Load a registered model by version or alias, as a pyfunc; see `find_foreign` for what is raised.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be loaded.
+    """
+    version, files = find_foreign(folder, name, alias)
+    with _quiet(folder):
+        import mlflow.pyfunc
+        from mlflow.exceptions import MlflowException
+
         try:
             model = mlflow.pyfunc.load_model(str(files))
         except (MlflowException, OSError, ImportError) as error:
             raise ModelError(f"mlflow:{name}@{version} cannot be loaded: {error}") from error
-    return Foreign(version, model, *_signature(model))
+    return Foreign(version, model, *_signature(model.metadata.signature))
 
 
 def _path(client: MlflowClient, source: str) -> str:
@@ -300,9 +313,53 @@ def _path(client: MlflowClient, source: str) -> str:
     return source
 
 
-def _signature(model: Any) -> tuple[dict[str, str], str | None]:
+@dataclass(frozen=True, slots=True)
+class Packaged:
+    """How a model in MLflow's format is loaded, and what it takes and gives.
+
+    Attributes
+    ----------
+    loader, code, data : str, str or None, str or None
+        The module that loads it, the folder that module may be in, and the path it is given.
+    types : mapping of str to str
+        The inputs with their pandas types, as in `Foreign`.
+    output : str or None
+        The DuckDB type of what it gives.
+    """
+
+    files: Path
+    loader: str
+    code: str | None
+    data: str | None
+    types: Mapping[str, str]
+    output: str | None
+
+
+def packaged(folder: Path, files: Path) -> Packaged:
+    """Read how a model in MLflow's format is loaded; none of its code runs.
+
+    Raises
+    ------
+    ModelError
+        If it is not in that format.
+    """
+    with _quiet(folder):
+        from mlflow.exceptions import MlflowException
+        from mlflow.models import Model
+
+        try:
+            model = Model.load(str(files))
+        except (MlflowException, OSError) as error:
+            raise ModelError(f"{files} holds no model in MLflow's format: {error}") from error
+    flavor = model.flavors.get("python_function")
+    if flavor is None:
+        raise ModelError(f"The model in {files} is no Python function.")
+    types, output = _signature(model.signature)
+    return Packaged(files, flavor["loader_module"], flavor.get("code"), flavor.get("data"), types, output)
+
+
+def _signature(schema: Any) -> tuple[dict[str, str], str | None]:
     """Return the input columns with their pandas types ("" for as they are), and the output's DuckDB type."""
-    schema = model.metadata.signature
     if schema is None or schema.inputs is None or not schema.inputs.has_input_names():
         return {}, None
     numbers = {

@@ -7,11 +7,13 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from workbench.bind.isolation.isolated import Isolated
+from workbench.bind.isolation import container
+from workbench.bind.isolation.environment import FOREIGN, environment
+from workbench.bind.isolation.isolated import Described, Isolated
 from workbench.bind.isolation.limits import Limits
 from workbench.bind.isolation.loading import describe
 from workbench.bind.isolation.process import can_share
-from workbench.bind.isolation.warm import Recipe, interpreter, workers
+from workbench.bind.isolation.warm import SCRIPT, Recipe, interpreter, workers
 from workbench.bind.predictors import Predictor, resolve
 from workbench.errors import NotFound, Unsupported
 from workbench.train import registry
@@ -50,10 +52,60 @@ def open_predictor(
         raise NotFound.named("isolation", chosen, ISOLATIONS)
     if chosen == "none":
         return resolve(lake, ref, schema)
-    if chosen != "process":
-        raise Unsupported(f"ISOLATE {chosen} is not there yet.", hint="Use ISOLATE process.")
-    known = None if ":" in ref else resolve(lake, ref)
-    return Isolated(own_process(lake, ref, schema, known), ref, known)
+    if os.name != "posix":
+        raise Unsupported(f"ISOLATE {chosen} works on Linux and macOS.", hint="Use ISOLATE none here.")
+    trained = None if ":" in ref else resolve(lake, ref)
+    known = Described(trained.ref, trained.inputs, trained.value_type) if trained else None
+    if chosen == "process":
+        return Isolated(own_process(lake, ref, schema, known), ref, known)
+    recipe, known = _own_packages(lake, ref, schema, known, chosen)
+    return Isolated(recipe, ref, known)
+
+
+def _own_packages(
+    lake: Lake, ref: str, schema: pa.Schema | None, known: Described | None, chosen: str
+) -> tuple[Recipe, Described]:
+    """Return how a model runs with the packages it names, not those that are installed here."""
+    prefix, _, rest = ref.partition(":")
+    if known is not None:
+        packaged = registry.packaged(lake, registry.get(lake, known.ref))
+    elif prefix == "mlflow":
+        name, _, alias = rest.partition("@")
+        version, packaged = registry.find_packaged(lake, name, alias or "champion")
+        inputs = tuple(packaged.types) or tuple(schema.names if schema is not None else ())
+        known = Described(f"mlflow:{name}@{version}", inputs, packaged.output or "DOUBLE")
+    else:
+        raise Unsupported(
+            f"{ref} does not say which packages it requires.", hint="Use ISOLATE process for it."
+        )
+    limits = Limits.from_environment()
+    what = {
+        "ref": ref,
+        "folder": str(packaged.files),
+        "loader": packaged.loader,
+        "code": packaged.code,
+        "data": packaged.data,
+        "types": dict(packaged.types),
+        "columns": list(known.inputs),
+        "kind": known.value_type,
+    }
+    if chosen == "env":
+        python = environment(packaged, known.ref)
+        outside = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+        command = (str(python), str(SCRIPT))
+        return Recipe(lake.folder, command, "", what, limits, shared=can_share(), environment=outside), known
+    engine = container.engine()
+    tag = container.image(engine, packaged, known.ref)
+    return Recipe(
+        lake.folder,
+        container.command(engine, tag, packaged, limits),
+        "",
+        {**what, "folder": container.MODEL},
+        limits,
+        local=False,
+        shared=False,
+        stop=(engine, "kill", container.NAME),
+    ), known
 
 
 def default_isolation(ref: str) -> str:
@@ -96,20 +148,18 @@ def describe_isolation(lake: Lake, ref: str, isolate: str | None) -> str:
 
 
 def own_process(
-    lake: Lake, ref: str, schema: pa.Schema | None, known: Predictor | None, *, shared: bool | None = None
+    lake: Lake, ref: str, schema: pa.Schema | None, known: Described | None, *, shared: bool | None = None
 ) -> Recipe:
     """Return how a model gets a process of its own, under this interpreter.
 
     Parameters
     ----------
-    known : Predictor or None
+    known : Described or None
         The model, if it was trained here.
     shared : bool or None
         Whether rows go through shared memory; None means where the system has it.
     """
     prefix, _, rest = ref.partition(":")
-    if os.name != "posix":
-        raise Unsupported("ISOLATE process works on Linux and macOS.", hint="Use ISOLATE none here.")
     if prefix == "py" and _is_only_here(rest.partition(":")[0]):
         raise Unsupported(
             f"{ref} lives in this process alone, so no other can run it.",

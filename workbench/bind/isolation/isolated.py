@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench.bind.isolation.process import Died, Failed
@@ -12,12 +13,19 @@ from workbench.errors import ModelError, WorkbenchError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from workbench.bind.predictors import Predictor
-
 LOST_SECONDS = 600.0
 """How long one run may spend on attempts that ended the process."""
 
 _MORE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a model is, where that is known without loading it."""
+
+    ref: str
+    inputs: tuple[str, ...]
+    value_type: str
 
 
 class Isolated:
@@ -32,11 +40,11 @@ class Isolated:
         How it is started.
     ref : str
         The reference, for errors.
-    known : Predictor or None
-        What it is, where that is known without asking it.
+    known : Described or None
+        What it is; None asks the model itself.
     """
 
-    def __init__(self, recipe: Recipe, ref: str, known: Predictor | None = None) -> None:
+    def __init__(self, recipe: Recipe, ref: str, known: Described | None = None) -> None:
         self._recipe = recipe
         self._name = ref
         self._deaths = 0
@@ -48,9 +56,10 @@ class Isolated:
             description = self._worker().describe()
         except Failed as error:
             raise ModelError(f"{ref} cannot be loaded: {error.message}", hint=error.hint) from None
-        self.ref: str = known.ref if known else description["ref"]
-        self.inputs: tuple[str, ...] = known.inputs if known else tuple(description["inputs"])
-        self.value_type: str = known.value_type if known else description["value_type"]
+        known = known or Described(
+            description["ref"], tuple(description["inputs"]), description["value_type"]
+        )
+        self.ref, self.inputs, self.value_type = known.ref, known.inputs, known.value_type
 
     @property
     def network(self) -> str:

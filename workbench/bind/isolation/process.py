@@ -46,6 +46,8 @@ class Process:
         The first message: limits, and from where to import.
     shared : bool
         Whether rows go through shared memory; else they go through the pipes.
+    stop : sequence of str
+        A command that is run when it is ended, for what does not end with the process.
 
     Attributes
     ----------
@@ -60,9 +62,11 @@ class Process:
         *,
         shared: bool,
         environment: Mapping[str, str] | None = None,
+        stop: Sequence[str] = (),
         seconds: float = 60,
     ) -> None:
         self._owner = os.getpid()
+        self._stop = stop
         self._shared = [_shared_file(name) for name in ("rows", "answers")] if shared else []
         self._pending = b""
         self._said = b""
@@ -156,6 +160,8 @@ class Process:
         self._process.wait()
         self._attendant.join(_GRACE)
         self._release()
+        if self._stop:
+            subprocess.run(self._stop, capture_output=True, check=False)  # noqa: S603 (docker or podman)
 
     def _release(self) -> None:
         for number in self._shared:

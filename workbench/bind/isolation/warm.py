@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import os
 import sys
 import threading
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +39,8 @@ class Recipe:
         The module whose `load_model` loads it; empty for that of the script itself.
     local : bool
         Whether it is a process of this machine; else it has other ids, and limits put on from outside.
+    stop : tuple of str
+        A command that ends it, where ending the process that was started is not enough.
     """
 
     folder: Path
@@ -48,6 +52,7 @@ class Recipe:
     local: bool = True
     shared: bool = True
     environment: Mapping[str, str] | None = field(default=None)
+    stop: tuple[str, ...] = ()
 
 
 class Worker:
@@ -94,18 +99,22 @@ class Worker:
             self._process = None
 
     def _start(self) -> None:
-        from os import getpid
-
         recipe = self.recipe
         setup = {
             "path": recipe.path,
             "memory": recipe.limits.memory if recipe.local else None,
             "network": not recipe.local,
-            "parent": getpid() if recipe.local else None,
+            "parent": os.getpid() if recipe.local else None,
         }
         self.end()
+        name = f"mlstore-{uuid.uuid4().hex[:12]}"
         process = Process(
-            recipe.command, setup, shared=recipe.shared, environment=recipe.environment, seconds=LOADING
+            [part.replace("{name}", name) for part in recipe.command],
+            setup,
+            shared=recipe.shared,
+            environment=recipe.environment,
+            stop=[part.replace("{name}", name) for part in recipe.stop],
+            seconds=LOADING,
         )
         try:
             self._load(process)

@@ -271,9 +271,7 @@ class Pyfunc:
         import pyarrow as pa
 
         count = rows.num_rows
-        kind = {"BOOLEAN": pa.bool_(), "BIGINT": pa.int64(), "VARCHAR": pa.string()}.get(
-            self._kind, pa.float64()
-        )
+        kind = _arrow_type(self._kind)
         nothing = pa.nulls(count, pa.float64())
         if not count:
             return pa.table({"value": pa.array([], kind), "score": nothing})
@@ -282,10 +280,24 @@ class Pyfunc:
         frame = rows.select([places[name.lower()] for name in names]).to_pandas()
         frame.columns = names
         frame = frame.astype({name: kind for name, kind in self._types.items() if kind})
-        values = np.asarray(self._model.predict(frame))
-        if values.shape not in {(count,), (count, 1)}:
+        if hasattr(self._model, "scored"):
+            values, scores = self._model.scored(frame)
+        else:
+            values, scores = np.asarray(self._model.predict(frame)), None
+        if len(values) != count or (values.ndim > 1 and not pa.types.is_list(kind) and values.shape[1] > 1):
             raise ValueError(f"the answer to {count} rows is of shape {values.shape}")
-        return pa.table({"value": pa.array(values.reshape(-1)).cast(kind), "score": nothing})
+        value = pa.array(list(values) if pa.types.is_list(kind) else values.reshape(-1)).cast(kind)
+        score = nothing if scores is None else pa.array(scores, pa.float64())
+        return pa.table({"value": value, "score": score})
+
+
+def _arrow_type(kind: str) -> Any:
+    import pyarrow as pa
+
+    if kind.endswith("[]"):
+        return pa.list_(_arrow_type(kind[:-2]))
+    known = {"BOOLEAN": pa.bool_(), "BIGINT": pa.int64(), "VARCHAR": pa.string()}
+    return known.get(kind, pa.float64())
 
 
 def load_model(what: dict[str, Any]) -> Pyfunc:
