@@ -41,6 +41,8 @@ class Window:
         Whether upkeep moved rows between files, after which the change feed is not to be trusted.
     obstacle : str
         Why the rows before cannot be compared with those now; empty if they can.
+    rows : int
+        How many rows changed, at most; as long as nobody counted, 0.
     """
 
     table_id: int
@@ -49,6 +51,7 @@ class Window:
     deletes: bool = False
     moved: bool = False
     obstacle: str = ""
+    rows: int = 0
 
 
 def read_window(cursor: Cursor, table: TableInfo, since: int, head: int) -> Window:

@@ -74,6 +74,7 @@ class Lake:
         self._lock = WriterLock(folder / folders.LOCK)
         self._aliases = itertools.count(1)
         self._closed = False
+        self._idle: list[Cursor] = []
         self._cursors: WeakSet[Cursor] = WeakSet()
         self._functions: set[str] = set()
         self._functions_lock = threading.Lock()
@@ -147,6 +148,8 @@ class Lake:
         """Close the connection; closing twice does nothing."""
         if not self._closed:
             self._closed = True
+            while self._idle:
+                self._idle.pop().close()
             self._connection.close()
 
     def interrupt(self) -> None:
@@ -214,7 +217,7 @@ class Lake:
         `discard` rolls back at the end, so that text of a user's that writes after all writes nothing.
         """
         own = cursor is None
-        cursor = cursor or self.new_cursor()
+        cursor = cursor or (self._idle_cursor() if discard else self.new_cursor())
         try:
             cursor.execute("BEGIN")
             try:
@@ -224,9 +227,19 @@ class Lake:
                     cursor.execute("ROLLBACK")
                 raise
             cursor.execute("ROLLBACK" if discard else "COMMIT")
+            if own and discard and not self._closed:
+                self._idle.append(cursor)
+                own = False
         finally:
             if own:
                 cursor.close()
+
+    def _idle_cursor(self) -> Cursor:
+        """Take a cursor on which all was rolled back, for a new one asks the catalog; or make one."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self.new_cursor()
 
     @contextmanager
     def at(self, snapshot: int) -> Iterator[Cursor]:

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from workbench.lake.lake import Transaction
 
 # Types that Parquet or DuckLake cannot keep exactly, and what is stored in their place.
-_STORED = {"HUGEINT": "DOUBLE", "UHUGEINT": "DOUBLE", '"NULL"': "VARCHAR", "BIT": "VARCHAR"}
+_STORED = {"HUGEINT": "BIGINT", "UHUGEINT": "BIGINT", '"NULL"': "VARCHAR", "BIT": "VARCHAR"}
 
+# Sums of integers come in 128 bits, which Parquet would round: what holds them all is chosen.
+_WIDE = ("HUGEINT", "UHUGEINT")
+_WHOLE = {"BIGINT": 2**63, "DECIMAL(38,0)": 10**38}
 
 _ROW = "__row"
 _NOISE = 1e-12  # relative
@@ -65,7 +68,7 @@ class Delta:
 def stored_columns(cursor: Cursor, relation: str) -> dict[str, str]:
     """Describe the columns of a relation by the types in which the lake can store them.
 
-    HUGEINT (which sums of integers give) becomes DOUBLE, ENUM becomes VARCHAR, and arrays of fixed
+    HUGEINT (which sums of integers give) becomes BIGINT, ENUM becomes VARCHAR, and arrays of fixed
     size become lists.
     """
     rows = execute(cursor, f"DESCRIBE FROM {relation}").fetchall()
@@ -83,9 +86,16 @@ def _stored(kind: str) -> str:
 
 
 def stage(
-    cursor: Cursor, name: str, query: str, params: Mapping[str, object] | None = None
+    cursor: Cursor,
+    name: str,
+    query: str,
+    params: Mapping[str, object] | None = None,
+    like: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Compute a query into the temporary table `name`, in types the lake can store.
+
+    A 128-bit integer becomes a BIGINT if all of its column fit into one and `like`, the columns of the
+    table so far, knows no wider one; else a DECIMAL(38,0), and beyond 38 digits a DOUBLE.
 
     Returns
     -------
@@ -96,6 +106,9 @@ def stage(
     execute(cursor, f"CREATE OR REPLACE TEMP TABLE {quote(raw)} AS {query}", params)
     described = execute(cursor, f"DESCRIBE FROM temp.{quote(raw)}").fetchall()
     columns = {row[0]: _stored(row[1]) for row in described}
+    wide = [row[0] for row in described if row[1] in _WIDE]
+    if wide:
+        columns |= _whole_types(cursor, raw, wide, like or {})
     if all(columns[row[0]] == row[1] for row in described):
         execute(cursor, f"DROP TABLE IF EXISTS temp.{quote(name)}")
         execute(cursor, f"ALTER TABLE temp.{quote(raw)} RENAME TO {quote(name)}")
@@ -106,6 +119,21 @@ def stage(
     execute(cursor, f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS SELECT {casts} FROM temp.{quote(raw)}")
     execute(cursor, f"DROP TABLE temp.{quote(raw)}")
     return columns
+
+
+def _whole_types(
+    cursor: Cursor, staged: str, columns: Sequence[str], like: Mapping[str, str]
+) -> dict[str, str]:
+    """Find for columns of 128-bit integers the first type that holds all their values."""
+    bounds = ", ".join(f"coalesce(min({each}), 0), coalesce(max({each}), 0)" for each in map(quote, columns))
+    row = execute(cursor, f"SELECT {bounds} FROM temp.{quote(staged)}").fetchone()
+    assert row is not None
+    found = {}
+    for column, low, high in zip(columns, row[::2], row[1::2], strict=True):
+        fits = [kind for kind, limit in _WHOLE.items() if -limit < low and high < limit]
+        before = like.get(column)
+        found[column] = before if before in fits else (*fits, "DOUBLE")[0]
+    return found
 
 
 def compare(
@@ -251,7 +279,7 @@ def apply(tx: Transaction, table: TableInfo, delta: Delta, *, sealed: bool = Fal
             match = " AND ".join(f"t.{quote(each)} = g.{quote(each)}" for each in delta.key)
             execute(tx.cursor, f"DELETE FROM {target} AS t USING {gone} AS g WHERE {match}")
         else:
-            execute(tx.cursor, f"DELETE FROM {target} WHERE rowid IN (SELECT {_ROW} FROM {gone})")
+            execute(tx.cursor, f"DELETE FROM {target} AS t USING {gone} AS g WHERE t.rowid = g.{_ROW}")
     if delta.inserted or delta.updated:
         columns = quote_all(list(table.columns))
         execute(

@@ -61,8 +61,8 @@ class Tick:
 class Ticker:
     """A progress sink that calls `show` while a long step runs, and `clear` after the last one.
 
-    Use it as a context manager around the work; inside, it is the sink. Its thread ends with the
-    block, however the block ends.
+    Use it as a context manager around the work; inside, it is the sink. Nothing is shown after the
+    block, however it ends.
 
     Parameters
     ----------
@@ -85,39 +85,34 @@ class Ticker:
         self._show = show
         self._clear = clear
         self._delay = delay
-        self._period = period
+        self.period = min(period, delay) or period
         self._lock = threading.Lock()
         self._steps: dict[str, tuple[Event, float]] = {}
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._context: contextvars.Context | None = None
+        self._drawing = threading.Lock()
+        self._ended = False
         self._drawn = False
 
     def __call__(self, event: Event) -> None:
-        """Note an event; the thread draws."""
+        """Note an event; the clock's thread draws."""
         with self._lock:
             _, started = self._steps.get(event.title, (event, time.monotonic()))
             if event.finished:
                 self._steps.pop(event.title, None)
             else:
                 self._steps[event.title] = (event, started)
-            if self._thread is None and not self._stop.is_set():
-                self._start()
+            if self._context is None and not self._ended:
+                # The notebook knows which cell a drawing belongs to from a context variable.
+                self._context = contextvars.copy_context()
+                _CLOCK.add(self)
 
-    def _start(self) -> None:
-        # The notebook knows which cell a drawing belongs to from a context variable.
-        context = contextvars.copy_context()
-        self._thread = threading.Thread(
-            target=context.run, args=(self._run,), name="mlstore-progress", daemon=True
-        )
-        self._thread.start()
-
-    def _run(self) -> None:
-        wait = min(self._period, self._delay) or self._period
-        while not self._stop.wait(wait):
-            tick = self.tick()
-            if tick is not None:
+    def draw(self) -> None:
+        """Show how it stands, if it is time to."""
+        with self._drawing:
+            tick = None if self._ended else self.tick()
+            if tick is not None and self._context is not None:
                 self._drawn = True
-                self._show(tick)
+                self._context.run(self._show, tick)
 
     def tick(self) -> Tick | None:
         """Return what to draw now: the newest step, once the oldest has lasted the delay."""
@@ -138,12 +133,56 @@ class Ticker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop the thread, then take the drawing away."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
+        """Wait for a drawing that is being made, then take it away."""
+        _CLOCK.remove(self)
+        drawing = self._drawing.acquire(timeout=5)
+        self._ended = True
+        if drawing:
+            self._drawing.release()
         if self._drawn:
             self._clear()
+
+
+class _Clock:
+    """The thread that lets tickers draw: one for all, for to start one costs a short statement dearly."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._due: dict[Ticker, float] = {}
+        self._thread: threading.Thread | None = None
+
+    def add(self, ticker: Ticker) -> None:
+        """Let a ticker draw from now on."""
+        with self._changed:
+            self._due[ticker] = time.monotonic() + ticker.period
+            # The thread does not live on in a process that was forked.
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="mlstore-progress", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def remove(self, ticker: Ticker) -> None:
+        """Let a ticker draw no more."""
+        with self._changed:
+            self._due.pop(ticker, None)
+
+    def _run(self) -> None:
+        while True:
+            self._next().draw()
+
+    def _next(self) -> Ticker:
+        """Wait until a ticker is due."""
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                ticker, due = min(self._due.items(), key=lambda each: each[1], default=(None, None))
+                if ticker is not None and due is not None and due <= now:
+                    self._due[ticker] = now + ticker.period
+                    return ticker
+                self._changed.wait(None if due is None else due - now)
+
+
+_CLOCK = _Clock()
 
 
 def terminal_ticker() -> Ticker:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,13 +28,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 STAGED = "mlstore_staged"
-_TOUCHED = "mlstore_touched"
+_TOUCHED = "temp.mlstore_touched"
 
 # Beyond this share of changed rows or touched units, computing all is about as cheap; below so many
 # rows it does not matter.
 LARGE_SHARE = 0.3
 SMALL_TABLE = 10_000
 FEW = LARGE_SHARE * SMALL_TABLE
+
+# So many changed rows at most are copied into a table of their own to be joined.
+COPIED = 100_000
 
 
 class TooMuch(Exception):
@@ -81,7 +84,8 @@ class Look:
     head : int
     watermarks : mapping of str to int
     catalog : Catalog or None
-        With `windows` and `division` only where the plan is incremental.
+        With what follows only where the plan is incremental: what happened to the changed tables,
+        how the query falls apart, what a refresh makes first, and what it then asks.
     """
 
     plan: Plan
@@ -90,6 +94,8 @@ class Look:
     catalog: Catalog | None = None
     windows: Mapping[str, Window] = field(default_factory=dict)
     division: Division | None = None
+    changes: Changes | None = None
+    steps: Steps | None = None
 
 
 def look(lake: Lake, cursor: Cursor, transform: Transform, head: int, *, full: bool = False) -> Look:
@@ -108,14 +114,16 @@ def look(lake: Lake, cursor: Cursor, transform: Transform, head: int, *, full: b
     try:
         windows = _windows(cursor, catalog, journal, {name: watermarks[name] for name in changed})
         division = division_of(lake, transform, catalog)
-        division.steps(division.changes({name: watermarks[name] for name in changed}), _TOUCHED)
+        few = all(window.rows <= COPIED for window in windows.values())
+        changes = division.changes({name: watermarks[name] for name in changed}, few=few)
+        steps = division.steps(changes, _TOUCHED)
     except TooMuch as why:
         _check_whole(lake, transform)
         return Look(Full(str(why)), head, watermarks)
     except Undivided as why:
         return Look(Full(f"{', '.join(changed)} changed; {why.message}"), head, watermarks)
     plan = Incremental(division.unit, f"{', '.join(changed)} changed")
-    return Look(plan, head, watermarks, catalog, windows, division)
+    return Look(plan, head, watermarks, catalog, windows, division, changes, steps)
 
 
 def _check_whole(lake: Lake, transform: Transform) -> None:
@@ -148,6 +156,7 @@ def _windows(
         if window.obstacle:
             raise TooMuch(window.obstacle)
         changed = count_changed(cursor, table, window)
+        windows[name] = replace(window, rows=changed)
         rows = count_rows(cursor, table) if changed > FEW else 0
         if rows > SMALL_TABLE and changed > LARGE_SHARE * rows:
             raise TooMuch(f"{changed:,} of {rows:,} rows of {name} changed: computing all is cheaper")
@@ -158,10 +167,11 @@ def compute_full(
     lake: Lake, cursor: Cursor, transform: Transform, plan: Plan, watermarks: Mapping[str, int]
 ) -> Computed:
     """Compute the whole result at the snapshot that `cursor` is pinned to."""
-    columns = _stage(lake, cursor, transform, transform.expanded)
+    table = lake.tables.find(transform.output, cursor)
+    like = table if transform.using != "python" else None
+    columns = _stage(lake, cursor, transform, transform.expanded, like)
     rows = _check_key(cursor, transform, columns)
     head = lake.head(cursor)
-    table = lake.tables.find(transform.output, cursor)
     delta = None
     if table is not None and columns == table.columns and table.key == transform.key:
         delta = write.compare(cursor, table, STAGED, transform.key, replace=True, at=head)
@@ -176,13 +186,11 @@ def compute_part(lake: Lake, cursor: Cursor, transform: Transform, seen: Look) -
     TooMuch
         If so many are touched that computing all is cheaper, or they cannot be computed by themselves.
     """
-    catalog, division = seen.catalog, seen.division
+    catalog, division, steps = seen.catalog, seen.division, seen.steps
     assert catalog is not None
     assert division is not None
     table = catalog.tables[transform.output]
-    changes = division.changes({name: window.since for name, window in seen.windows.items()})
-    steps = division.steps(changes, f"temp.{_TOUCHED}")
-    found = _find_touched(cursor, division, steps, changes, seen)
+    found = _find_touched(cursor, seen)
     if steps is None or found["units"] == 0:
         return Computed(table.columns, seen.head, seen.watermarks, 0, seen.plan, None, found, nothing=True)
     _refuse_many(cursor, table, transform, division.unit, found["units"])
@@ -190,20 +198,21 @@ def compute_part(lake: Lake, cursor: Cursor, transform: Transform, seen: Look) -
     if transform.using == "python":
         columns = _stage(lake, cursor, transform, rows_query, table)
     else:
-        columns = _guarded(lambda: _stage(lake, cursor, transform, rows_query))
+        columns = _guarded(lambda: _stage(lake, cursor, transform, rows_query, table))
     if columns != table.columns or table.key != transform.key:
         raise TooMuch("the columns of the result changed")
     rows = _check_key(cursor, transform, columns)
-    part = write.Part(division.unit, f"temp.{_TOUCHED}", steps.owned)
+    part = write.Part(division.unit, _TOUCHED, steps.owned)
     delta = write.compare_part(cursor, table, STAGED, transform.key, part, at=seen.head)
     return Computed(columns, seen.head, seen.watermarks, rows, seen.plan, delta, found)
 
 
-def _find_touched(
-    cursor: Cursor, division: Division, steps: Steps | None, changes: Changes, seen: Look
-) -> dict[str, Any]:
+def _find_touched(cursor: Cursor, seen: Look) -> dict[str, Any]:
     """Put the touched units into a temporary table; count them and the changed rows."""
+    division, changes = seen.division, seen.changes
     assert seen.catalog is not None
+    assert division is not None
+    assert changes is not None
     rows = units = 0
     for number, name in enumerate(changes.since):
         if name in changes.images:
@@ -213,8 +222,8 @@ def _find_touched(
             rows += _guarded(stage)
     for name, part in changes.staged:
         _guarded(partial(execute, cursor, f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS {part}"))
-    if steps is not None:
-        chosen = f"SELECT {quote_all(division.unit)} FROM ({steps.touched})"
+    if seen.steps is not None:
+        chosen = f"SELECT {quote_all(division.unit)} FROM ({seen.steps.touched})"
         _guarded(partial(execute, cursor, f"CREATE OR REPLACE TEMP TABLE {_TOUCHED} AS {chosen}"))
         units = _count(cursor, _TOUCHED)
     return {"unit": list(division.unit), "units": units, "changed_rows": rows}
@@ -252,11 +261,11 @@ def _refuse_many(
 def _stage(
     lake: Lake, cursor: Cursor, transform: Transform, query: str, like: TableInfo | None = None
 ) -> dict[str, str]:
-    """Compute rows into the staging table; return its columns."""
+    """Compute rows into the staging table, for the table `like`; return its columns."""
     try:
         if transform.using == "python":
             return _stage_python(lake, cursor, transform, query, like)
-        return write.stage(cursor, STAGED, query)
+        return write.stage(cursor, STAGED, query, like=like.columns if like is not None else None)
     except NotFound as error:
         if transform.snapshot is None:  # It is being defined: the fault is in its text.
             raise
@@ -277,7 +286,7 @@ def _stage_python(
     try:
         body = compile_body(transform.query)
         columns = stage_rows(cursor, writer, STAGED, query, body, transform.key, transform.name)
-        if like is not None and _count(writer, STAGED) == 0:
+        if like is not None and _count(writer, f"temp.{STAGED}") == 0:
             execute(cursor, f"CREATE OR REPLACE TEMP TABLE {STAGED} AS FROM lake.{like.sql} LIMIT 0")
             return like.columns
         cursor.register("mlstore_made", execute(writer, f"FROM temp.{STAGED}").to_arrow_reader(BATCH_ROWS))
@@ -301,7 +310,7 @@ def _check_key(cursor: Cursor, transform: Transform, columns: Mapping[str, str])
         )
     check_nulls(cursor, f"FROM temp.{STAGED}", transform.key, transform.name)
     check_unique(cursor, f"FROM temp.{STAGED}", transform.key, transform.name)
-    return _count(cursor, STAGED)
+    return _count(cursor, f"temp.{STAGED}")
 
 
 def _name_both_ends(error: NotFound, transform: Transform) -> NotFound:
@@ -312,6 +321,6 @@ def _name_both_ends(error: NotFound, transform: Transform) -> NotFound:
     )
 
 
-def _count(cursor: Cursor, name: str) -> int:
-    row = execute(cursor, f"SELECT count(*) FROM temp.{quote(name)}").fetchone()
+def _count(cursor: Cursor, relation: str) -> int:
+    row = execute(cursor, f"SELECT count(*) FROM {relation}").fetchone()
     return int(row[0]) if row else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import threading
 import time
@@ -10,7 +11,7 @@ import pytest
 
 from workbench.plain import Tick, Ticker
 from workbench.plain.ticker import terminal_ticker
-from workbench.progress import step, watch
+from workbench.progress import Event, step, watch
 
 
 class Seen:
@@ -63,7 +64,7 @@ def test_many_events_draw_no_more_often_than_the_clock() -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_the_thread_ends_however_the_work_ends(error: type[BaseException]) -> None:
+def test_nothing_is_drawn_after_the_work_however_it_ends(error: type[BaseException]) -> None:
     seen = Seen()
 
     def work() -> None:
@@ -74,8 +75,20 @@ def test_the_thread_ends_however_the_work_ends(error: type[BaseException]) -> No
 
     with pytest.raises(error):
         work()
-    assert seen.cleared == 1
-    assert not [thread for thread in threading.enumerate() if thread.name == "mlstore-progress"]
+    drawn = len(seen.ticks)
+    time.sleep(0.05)
+    assert (len(seen.ticks), seen.cleared) == (drawn, 1)
+
+
+def test_one_thread_draws_for_all() -> None:
+    seen = [Seen() for _ in range(20)]
+    with contextlib.ExitStack() as stack:
+        for each in seen:
+            sink = stack.enter_context(Ticker(each.ticks.append, each.clear, delay=0.01, period=0.01))
+            sink(Event("work"))
+        time.sleep(0.3)
+    assert all(each.ticks and each.cleared == 1 for each in seen)
+    assert len([thread for thread in threading.enumerate() if thread.name == "mlstore-progress"]) == 1
 
 
 class Terminal(io.StringIO):
@@ -89,7 +102,7 @@ def test_a_terminal_has_one_line_that_is_wiped(monkeypatch: pytest.MonkeyPatch) 
     stream = Terminal()
     monkeypatch.setattr("sys.stderr", stream)
     ticker = terminal_ticker()
-    ticker._delay, ticker._period = 0.0, 0.01
+    ticker._delay, ticker.period = 0.0, 0.01
     with ticker as sink, watch(sink), step("Loading", total=4) as advance:
         advance(1)
         time.sleep(0.1)

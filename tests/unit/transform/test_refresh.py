@@ -258,3 +258,35 @@ def test_two_stores_that_define_one_name_make_two_versions(sales: Store) -> None
         sales.transform("copy", "SELECT id, price FROM sales", key="id")
         made = other.transform("copy", "SELECT id, price + 1 AS price FROM sales", key="id")
     assert made.version == 2
+
+
+def test_sums_of_integers_are_kept_to_the_last_digit(store: Store) -> None:
+    store.sql(
+        "CREATE TABLE raw AS SELECT i AS id, i % 3 AS g, 9007199254740993 + i AS x FROM range(9) AS r(i)"
+    )
+    query = "SELECT g, sum(x) AS s FROM raw GROUP BY g"
+    store.transform("sums", query, key="g")
+    assert store._lake.tables.resolve("features.sums").columns["s"] == "BIGINT"
+    assert rows(store, "FROM sums") == rows(store, query.replace("sum(x)", "sum(x)::BIGINT"))
+    # One sum no longer fits: the column is made anew, and stays as wide while another group is followed.
+    store.sql(f"UPDATE raw SET x = {2**63 - 1} WHERE g = 1")
+    assert store.refresh("sums")[-1].reason == "the columns of the result changed"
+    store.sql("UPDATE raw SET x = x + 1 WHERE id = 2")
+    assert store.refresh("sums")[-1].mode == "incremental"
+    assert store._lake.tables.resolve("features.sums").columns["s"] == "DECIMAL(38,0)"
+    assert rows(store, "SELECT s::VARCHAR AS s FROM sums WHERE g = 1") == [(str(3 * (2**63 - 1)),)]
+    assert rows(store, "SELECT s::VARCHAR AS s FROM sums WHERE g = 2") == [(str(3 * 9007199254740993 + 16),)]
+
+
+def test_a_recursive_query_is_computed_in_full_also_below_a_name(store: Store) -> None:
+    store.load("parts", [{"id": 1, "up": None}, {"id": 2, "up": 1}, {"id": 3, "up": 2}], key="id")
+    text = (
+        "WITH RECURSIVE tree AS (SELECT id, 0 AS depth FROM parts WHERE up IS NULL UNION ALL "
+        "SELECT p.id, t.depth + 1 FROM parts AS p JOIN tree AS t ON p.up = t.id) SELECT * FROM tree"
+    )
+    store.query("tree", text)
+    store.transform("deep", "SELECT id, depth FROM tree", key="id")
+    store.append("parts", [{"id": 4, "up": 3}])
+    run = store.refresh("deep")[-1]
+    assert (run.mode, rows(store, "FROM deep")) == ("full", rows(store, "SELECT id, depth FROM tree"))
+    assert "recursive" in run.reason.lower()

@@ -143,6 +143,12 @@ def test_rows_of_a_changed_key_are_the_fresh_ones(around: Surroundings) -> None:
     steps = division.steps(division.changes({"main.t": 7}), "temp.touched")
     assert steps is not None
     assert "snapshot_id > 7" in steps.rows
+    # If they are few, they are copied first.
+    changes = division.changes({"main.t": 7}, few=True)
+    steps = division.steps(changes, "temp.touched")
+    assert steps is not None
+    ((name, fresh),) = changes.staged
+    assert fresh.endswith("WHERE snapshot_id > 7") and name in steps.rows
     # Read twice, the table has other rows that depend on the changed ones.
     division = unit_of(around, "SELECT a.id, b.x FROM t AS a JOIN t AS b ON a.g = b.id", "id")
     steps = division.steps(division.changes({"main.t": 7}), "temp.touched")

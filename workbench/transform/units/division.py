@@ -63,12 +63,12 @@ class Division:
     flow: Flow
     hidden: bool = False
 
-    def changes(self, since: Mapping[str, int]) -> Changes:
-        """Say which tables changed, since which snapshots."""
+    def changes(self, since: Mapping[str, int], *, few: bool = False) -> Changes:
+        """Say which tables changed, since which snapshots, and whether in few rows."""
         tables = self.flow.tables
         changed = [name for name in since if name in tables]
         single = changed[0] if len(changed) == 1 and tables.count(changed[0]) == 1 else None
-        return Changes({name: since[name] for name in changed}, single)
+        return Changes({name: since[name] for name in changed}, single, few)
 
     def steps(self, changes: Changes, values: str) -> Steps | None:
         """Write the queries of a refresh; None if no table that is read changed.

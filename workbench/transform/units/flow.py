@@ -49,6 +49,8 @@ class Changes:
         For each changed table the snapshot up to which it was read.
     single : str or None
         The one changed table, if the query reads it at one place only.
+    few : bool
+        Whether the changed rows are few enough to be copied.
     images : dict of str to dict
         For each changed table whose changed rows are asked for, the columns needed.
     staged : list of (str, str)
@@ -57,6 +59,7 @@ class Changes:
 
     since: Mapping[str, int]
     single: str | None = None
+    few: bool = False
     images: dict[str, dict[str, None]] = field(default_factory=dict)
     staged: list[tuple[str, str]] = field(default_factory=list)
 
@@ -194,8 +197,10 @@ class TableFlow(Flow):
         """See `Flow.restricted`."""
         name, key = self._source.qualified, self._source.key
         if not old and changes.single == name and key and set(key) <= set(columns):
-            # The rows written since then are all that there are of the keys that changed.
-            return f"SELECT * FROM {self._source.sql} WHERE snapshot_id > {changes.since[name]}"
+            # The rows written since then are all that there are of the keys that changed. A table of
+            # their own shows how few they are, so that what they are joined with is searched for them.
+            fresh = f"SELECT * FROM {self._source.sql} WHERE snapshot_id > {changes.since[name]}"
+            return f"SELECT * FROM {changes.stage(fresh)}" if changes.few else fresh
         return keep(self.whole(changes, old=old), columns, values, exact=key)
 
     def _touched_units(self, columns: Sequence[str], changes: Changes) -> str | None:
