@@ -49,6 +49,7 @@ bench: $(VENV)/.dev ## Measure, and write the figures into docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/run.py docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/refresh.py docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/transforms.py docs/benchmarks.md
+	$(BIN)/python tests/benchmarks/training.py docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/automl.py docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/isolation.py docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/serving.py docs/benchmarks.md

@@ -212,7 +212,7 @@ def stream(cursor: Cursor, rows: int = _FETCHED_ROWS) -> tuple[pa.Schema, Iterat
     """Hand out the rows of the statement that `cursor` has run, so many at a time.
 
     DuckDB looks for signals while it runs a statement but not while it hands out its rows, so they
-    are taken batch by batch, and Python looks in between.
+    are to be taken one batch at a time, and Python looks in between.
     """
     reader = cursor.to_arrow_reader(rows)
     return reader.schema, _batches(cursor, reader)

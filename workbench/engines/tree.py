@@ -159,6 +159,54 @@ def unstable() -> frozenset[str]:
     return _functions("stability <> 'CONSISTENT'") | _KEYWORD_FUNCTIONS | {"ago", "get_current_time"}
 
 
+@lru_cache(maxsize=1)
+def scalars() -> frozenset[str]:
+    """Name the functions of one row of values, in whose place the same value can always be put."""
+    return _functions("function_type = 'scalar'") - aggregates() - unstable()
+
+
+def only_table(sql: str) -> str | None:
+    """Name the one table of which a query gives each row by itself; None where it is another query.
+
+    Such a query gives the same rows each time, in whatever order, and takes no more than a scan.
+
+    Examples
+    --------
+    >>> only_table("select a, round(b) as b from (from main.t) where c > 1")
+    'main.t'
+    >>> only_table("select a, avg(b) from t group by a") or only_table("select random() from t")
+    """
+    try:
+        return _only_table(parse_tree(sql))
+    except Unsupported:
+        return None
+
+
+def _only_table(query: Node) -> str | None:
+    expressions = [query.get("select_list"), query.get("where_clause")]
+    for each in walk(expressions):
+        name = function_name(each)
+        if each.get("class") in {"SUBQUERY", "WINDOW"} or (name and name not in scalars()):
+            return None
+        if each.get("distinct") or makes_rows(each) or _is_keyword(each):
+            return None
+    plain = ("modifiers", "group_expressions", "group_sets", "having", "qualify", "sample")
+    item: Node = query.get("from_table", {})
+    if any(query.get(part) for part in plain) or query.get("cte_map", {}).get("map") or item.get("sample"):
+        return None
+    if query.get("aggregate_handling") != "STANDARD_HANDLING":
+        return None
+    if item.get("type") == "SUBQUERY":
+        return _only_table(item["subquery"]["node"])
+    if item.get("type") != "BASE_TABLE" or item.get("catalog_name"):
+        return None
+    return ".".join(name for name in (item["schema_name"], item["table_name"]) if name)
+
+
+def _is_keyword(node: Node) -> bool:
+    return node.get("class") == "COLUMN_REF" and node["column_names"][0].lower() in _KEYWORD_FUNCTIONS
+
+
 def makes_rows(expression: Node) -> bool:
     """Tell whether an expression gives several rows, as unnest does."""
     return any(function_name(each) in _ROW_MAKERS for each in walk(expression))

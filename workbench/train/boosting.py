@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InvalidData
+from workbench.progress import step
+from workbench.train import memory
+from workbench.train.spool import Numbers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,15 +23,21 @@ if TYPE_CHECKING:
 
 EARLY_STOPPING = "early_stopping_rounds"
 
+# XGBoost keeps a byte for each number of a row twice, by rows and by columns, and for each row its
+# gradients, its score, its label and the leaf it is in.
+_BYTES_PER_NUMBER = 2
+_BYTES_PER_ROW = 48
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examples:
-    """Rows to learn from: the matrix (n × features), the label as numbers (n), and weights (n) or None.
+    """Rows to learn from: their numbers (n × features), the label as numbers (n), and weights (n) or None.
 
-    `unlabelled` (any number of rows × features) has rows without a label for those who want them.
+    The numbers are in memory or in a file. `unlabelled` (any number of rows × features) has rows
+    without a label for those who want them.
     """
 
-    matrix: Matrix
+    numbers: Matrix | Numbers
     label: npt.NDArray[Any]
     weights: npt.NDArray[np.float64] | None = None
     unlabelled: Matrix | None = None
@@ -36,10 +45,16 @@ class Examples:
     def __len__(self) -> int:
         return len(self.label)
 
-    def take(self, rows: npt.NDArray[Any] | slice) -> Examples:
-        """Return some of the rows, and all without a label."""
+    @property
+    def matrix(self) -> Matrix:
+        """The numbers in memory; those in a file are read each time."""
+        return self.numbers.matrix() if isinstance(self.numbers, Numbers) else self.numbers
+
+    def take(self, rows: npt.NDArray[Any]) -> Examples:
+        """Return some of the rows, by a mask or in memory by their places, and all without a label."""
         weights = None if self.weights is None else self.weights[rows]
-        return Examples(self.matrix[rows], self.label[rows], weights, self.unlabelled)
+        numbers = self.numbers.take(rows) if isinstance(self.numbers, Numbers) else self.numbers[rows]
+        return Examples(numbers, self.label[rows], weights, self.unlabelled)
 
 
 def is_boosted(estimator: Any) -> bool:
@@ -74,6 +89,7 @@ def fit_boosted(
     int
         How many trees were grown; fewer may be kept.
     """
+    import xgboost
     from xgboost.callback import EarlyStopping, TrainingCallback
 
     grown = 0
@@ -88,21 +104,93 @@ def fit_boosted(
 
     patience = estimator.get_params().get(EARLY_STOPPING)
     callbacks: list[Any] = []
-    given: dict[str, Any] = {}
-    if patience and validation is not None:
-        callbacks.append(EarlyStopping(rounds=patience, save_best=True))
-        given["eval_set"] = [(validation.matrix, validation.label)]
-        if validation.weights is not None:
-            given["sample_weight_eval_set"] = [validation.weights]
-    # Last, for XGBoost asks no other once one says stop, and the last tree may be the best.
-    callbacks.append(Watch())
-    estimator.set_params(callbacks=callbacks, **{EARLY_STOPPING: None})
-    try:
-        with _interrupts_between_trees() as check:
-            estimator.fit(rows.matrix, rows.label, sample_weight=rows.weights, verbose=False, **given)
-    finally:
-        estimator.set_params(callbacks=None, **{EARLY_STOPPING: patience})
+    seen = []
+    with _interrupts_between_trees() as check:
+        learned = _data(estimator, rows, check)
+        if patience and validation is not None:
+            callbacks.append(EarlyStopping(rounds=patience, save_best=True))
+            seen.append((_data(estimator, validation, check, learned), "validation"))
+        # Last, for XGBoost asks no other once one says stop, and the last tree may be the best.
+        callbacks.append(Watch())
+        trees = estimator.get_num_boosting_rounds()
+        params = _parameters(estimator, rows)
+        booster = xgboost.train(params, learned, trees, evals=seen, callbacks=callbacks, verbose_eval=False)
+    booster.feature_types = None
+    estimator.load_model(booster.save_raw("ubj"))
     return grown
+
+
+def _parameters(estimator: Any, rows: Examples) -> dict[str, Any]:
+    """Return the parameters of an estimator as the library itself takes them."""
+    from sklearn.base import is_classifier
+
+    params: dict[str, Any] = estimator.get_xgb_params()
+    if is_classifier(estimator) and (classes := int(rows.label.max()) + 1) > 2:
+        objective = params.get("objective")
+        params["objective"] = objective if objective == "multi:softmax" else "multi:softprob"
+        params["num_class"] = classes
+    return params
+
+
+def _data(estimator: Any, rows: Examples, check: Callable[[], None], reference: Any = None) -> Any:
+    """Give rows to XGBoost, sorted into bins where its algorithm takes them so.
+
+    Rows in a file are never in memory at once, but for their bins; and where these do not fit
+    either, they are kept in a file, too. `reference` has the bins to use.
+    """
+    import xgboost
+
+    threads = {"nthread": estimator.n_jobs}
+    if estimator.booster == "gblinear" or estimator.tree_method not in ("hist", "auto", None):
+        return xgboost.DMatrix(rows.matrix, rows.label, weight=rows.weights, **threads)
+    bins = {"ref": reference, "max_bin": estimator.max_bin, **threads}
+    if not isinstance(rows.numbers, Numbers):
+        return xgboost.QuantileDMatrix(rows.numbers, rows.label, weight=rows.weights, **bins)
+    count, numbers = rows.numbers.shape
+    fits = count * (_BYTES_PER_NUMBER * numbers + _BYTES_PER_ROW) < memory.available()
+    made = xgboost.QuantileDMatrix if fits else xgboost.ExtMemQuantileDMatrix
+    cache = None if fits else str(rows.numbers.folder / "bins")
+    with step("Sorting the values into bins"):
+        try:
+            return made(_batches(rows.numbers, rows.label, rows.weights, cache, check), **bins)
+        except InterruptedError:
+            check()
+            raise
+
+
+def _batches(
+    numbers: Numbers,
+    label: npt.NDArray[Any],
+    weights: npt.NDArray[np.float64] | None,
+    cache: str | None,
+    check: Callable[[], None],
+) -> Any:
+    """Give rows in a file to XGBoost, which reads them several times."""
+    from xgboost import DataIter
+
+    class Batches(DataIter):  # type: ignore[misc]  # mypy does not follow xgboost
+        def reset(self) -> None:
+            self.start = 0
+            self.tables = numbers.batches()
+
+        def next(self, give: Callable[..., None]) -> bool:
+            try:
+                check()
+            except KeyboardInterrupt as interrupt:
+                # XGBoost raises again what it is told so, but only what is an Exception.
+                raise InterruptedError from interrupt
+            table = next(self.tables, None)
+            if table is None:
+                return False
+            part = slice(self.start, self.start + table.num_rows)
+            self.start = part.stop
+            more = {} if weights is None else {"weight": weights[part]}
+            give(data=table, label=label[part], **more)
+            return True
+
+    batches = Batches(cache_prefix=cache)
+    batches.reset()
+    return batches
 
 
 @contextmanager

@@ -16,9 +16,9 @@ from workbench.train.scoring import Fitted
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from workbench.train.encoding import Matrix
     from workbench.train.evaluate import Score
     from workbench.train.label import Task
+    from workbench.train.spool import Spool
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def against_xgboost(
     contender: Contender,
     fitted: Fitted,
     examples: Examples,
-    tested: Matrix,
+    tested: Spool,
     *,
     seed: int,
 ) -> str:
@@ -52,7 +52,7 @@ def against_xgboost(
         The contender as a model, for its task, features and classes.
     examples : Examples
         The training rows, as the contender had them.
-    tested : ndarray (n × features)
+    tested : Spool
         The held-out rows, in the order of the contender's answers.
 
     Returns
@@ -76,7 +76,7 @@ def against_xgboost(
             algorithms.fit(rival, examples, advance=advance)
             seconds = time.perf_counter() - clock
             model = Fitted("xgboost", task, fitted.features, fitted.classes, rival)
-            answers = model.answers(tested, contender.answers.truth)
+            answers = model.answers_of(tested.batches(), contender.answers.truth)
     except WorkbenchError as error:
         return f"XGBoost could not be compared: {error.message}"
     return _sentence(contender, answers, seconds, task, seed)

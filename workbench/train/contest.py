@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from workbench.engines.duckdb import fetch
 from workbench.errors import WorkbenchError
 from workbench.train import gate, latency
-from workbench.train.encoding import encode
 from workbench.train.evaluate import point
 from workbench.train.features import find_column
 from workbench.train.gate import LATENCIES, Comparison, Decision
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
     import numpy as np
     import numpy.typing as npt
-    import pyarrow as pa
 
     from workbench.engines.duckdb import Cursor
     from workbench.lake import Lake
@@ -49,19 +47,20 @@ def keep_back(lake: Lake, cursor: Cursor, source: Source, rows: Rows, champion: 
 
     if champion is None:
         return rows
-    nothing = replace(rows, kept_back=np.zeros(len(rows.held_out), bool))
+    nothing = replace(rows, kept_back=np.zeros(rows.tested.num_rows, bool))
     before = Split.from_record(champion.split)
     try:
         columns = tuple(find_column(name, source.types, "split column") for name in before.columns)
         kept = replace(before, columns=columns).expression(source.types)
-        if kept == rows.split.expression(source.types):
+        held_out = rows.split.expression(source.types)
+        if kept == held_out:
             return rows
         # In the order of `reading.read`.
         found = fetch(
             lake.run(
                 cursor,
                 f"SELECT {kept} AS kept FROM temp.{STAGED} AS {ROW} "
-                f"WHERE {source.labelled} ORDER BY hash({ROW})",
+                f"WHERE {source.labelled} AND {held_out} ORDER BY hash({ROW})",
             )
         )
     except WorkbenchError:  # the rows lack its columns, or these hold something else by now
@@ -76,7 +75,6 @@ def decide(
     metrics: Mapping[str, Score],
     champion: Model | None,
     load: Callable[[Model], Fitted],
-    tested: pa.Table,
     rows: Rows,
     *,
     seed: int,
@@ -87,19 +85,20 @@ def decide(
     ----------
     answers, metrics : Answers, mapping of str to Score
         Of the challenger on the held-out rows.
-    tested : pyarrow.Table
-        The held-out rows.
     load : callable
         Makes the champion ready.
     seed : int
         Draws the resamples for the intervals of the differences.
     """
+    import numpy as np
+
     scores = {
         name: float("nan") if each["value"] is None else each["value"] for name, each in metrics.items()
     }
-    raw = raw_rows(tested)
-    if condition.asks_latency:
-        scores |= latency.measure(challenger, raw)
+    few = np.arange(min(rows.tested.num_rows, latency.ROWS))
+    single = raw_rows(rows.tested.take(few)) if condition.asks_latency else None
+    if single is not None:
+        scores |= latency.measure(challenger, single)
     if champion is None or not condition.asks_champion:
         return gate.decide(condition, scores)
     # False and 0 are equal in Python, so the types of the classes are compared as well.
@@ -108,8 +107,8 @@ def decide(
         return _refused(condition, champion, "predicts other values and cannot be compared")
     try:
         former = load(champion)
-        others = former.answers(encode(former.prepared(raw), champion.features), answers.truth)
-        times = latency.measure(former, raw) if condition.asks_latency else {}
+        others = former.answers_of(former.from_raw(rows.tested.batches()), answers.truth)
+        times = latency.measure(former, single) if single is not None else {}
     except WorkbenchError as error:
         return _refused(condition, champion, f"cannot be scored on these rows: {error.message}")
     places, where = _shared(rows, champion)
@@ -134,12 +133,12 @@ def _shared(rows: Rows, champion: Model) -> tuple[npt.NDArray[np.int64], str]:
     """Return the places among the held-out rows to compare on, and which these are in words."""
     import numpy as np
 
-    count = int(rows.held_out.sum())
+    count = rows.tested.num_rows
     everywhere = np.arange(count)
     same = f"on the same {count:,} held-out rows"
     if rows.kept_back is None:
         return everywhere, same
-    places = np.flatnonzero(rows.kept_back[rows.held_out])
+    places = np.flatnonzero(rows.kept_back)
     if len(places) >= LEAST_SHARED:
         return places, f"on the {len(places):,} held-out rows that {champion.ref} was kept from as well"
     rule = Split.from_record(champion.split)

@@ -10,12 +10,13 @@ float32 keeps about two minutes; `date_part` in the query gives finer features.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.errors import InvalidData, Unsupported
+from workbench.names import quote
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -149,8 +150,21 @@ class FeatureSpec:
         return cls(tuple(ColumnSpec.from_record(column) for column in record))
 
 
-def describe(table: pa.Table, columns: Sequence[str]) -> FeatureSpec:
-    """Learn the spec of `columns` from the rows of `table`, which should be training rows only.
+Run = Callable[[str], Sequence[tuple[Any, ...]]]
+"""Runs a query, and returns its rows."""
+
+
+def describe(schema: pa.Schema, relation: str, run: Run) -> FeatureSpec:
+    """Learn the spec of columns from the rows of a relation, which should be training rows only.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+        The columns as Arrow has them.
+    relation : str
+        A table, or a query in parentheses, that has them.
+    run : callable
+        Runs a query, and returns its rows.
 
     Raises
     ------
@@ -159,7 +173,9 @@ def describe(table: pa.Table, columns: Sequence[str]) -> FeatureSpec:
     InvalidData
         If the lists of a column are of different lengths.
     """
-    return FeatureSpec(tuple(_describe(name, table[name].combine_chunks()) for name in columns))
+    return FeatureSpec(
+        tuple(_describe(field.name, field.type, quote(field.name), relation, run) for field in schema)
+    )
 
 
 def kind_of(dtype: pa.DataType) -> Kind | None:
@@ -187,52 +203,55 @@ def _is_text(dtype: pa.DataType) -> bool:
     return bool(types.is_string(dtype) or types.is_large_string(dtype) or types.is_string_view(dtype))
 
 
-def _describe(name: str, array: pa.Array) -> ColumnSpec:
-    kind = kind_of(array.type)
+def _describe(name: str, dtype: pa.DataType, value: str, relation: str, run: Run) -> ColumnSpec:
+    kind = kind_of(dtype)
     if kind is None:
         raise Unsupported(
-            f"The column {name!r} of type {array.type} cannot be a feature.",
+            f"The column {name!r} of type {dtype} cannot be a feature.",
             hint="Convert it in the query, as in epoch(x) for an interval, or leave it out with EXCEPT.",
         )
     if kind == "category":
-        return ColumnSpec(name, kind, categories=_vocabulary(array))
+        return ColumnSpec(name, kind, categories=_vocabulary(value, relation, run))
     if kind == "struct":
-        parts = zip(array.type, array.flatten(), strict=True)
-        return ColumnSpec(name, kind, fields=tuple(_describe(field.name, part) for field, part in parts))
+        fields = (
+            _describe(field.name, field.type, f"{value}.{quote(field.name)}", relation, run)
+            for field in dtype
+        )
+        return ColumnSpec(name, kind, fields=tuple(fields))
     if kind == "list":
-        return _describe_list(name, array)
+        return _describe_list(name, dtype, value, relation, run)
     return ColumnSpec(name, kind)
 
 
-def _describe_list(name: str, array: pa.Array) -> ColumnSpec:
-    element = _describe(name, array.flatten())
-    if element.kind in {"list", "struct"}:
+def _describe_list(name: str, dtype: pa.DataType, value: str, relation: str, run: Run) -> ColumnSpec:
+    kind = kind_of(dtype.value_type)
+    if kind in {"list", "struct"}:
         raise Unsupported(
-            f"The column {name!r} holds lists of {element.kind}s, which cannot be features.",
+            f"The column {name!r} holds lists of {kind}s, which cannot be features.",
             hint="Take what you need out of them in the query, or leave the column out with EXCEPT.",
         )
-    return ColumnSpec(name, "list", length=list_length(name, array), fields=(element,))
+    [(shortest, longest)] = run(f"SELECT min(len({value})), max(len({value})) FROM {relation}")
+    length = one_length(name, shortest, longest)
+    elements = f"(SELECT unnest({value}) AS v FROM {relation})"
+    return ColumnSpec(
+        name, "list", length=length, fields=(_describe(name, dtype.value_type, "v", elements, run),)
+    )
 
 
-def list_length(name: str, array: pa.Array) -> int:
+def one_length(name: str, shortest: int | None, longest: int | None) -> int:
     """Return the one length of all lists of a column; raises InvalidData if they differ."""
-    import pyarrow.compute as pc
-
-    lengths = pc.min_max(pc.list_value_length(array)).as_py()
-    if lengths["min"] != lengths["max"]:
+    if shortest != longest:
         raise InvalidData(
-            f"The lists of {name!r} are of different lengths: {lengths['min']} to {lengths['max']}.",
+            f"The lists of {name!r} are of different lengths: {shortest} to {longest}.",
             hint="Only lists of one length can be features.",
         )
-    return int(lengths["max"] or 0)
+    return longest or 0
 
 
-def _vocabulary(array: pa.Array) -> tuple[str, ...]:
+def _vocabulary(value: str, relation: str, run: Run) -> tuple[str, ...]:
     """Return the most frequent values, sorted; of equally frequent ones the first in the alphabet."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    counted = pc.value_counts(array.drop_null().cast(pa.string()))
-    values, counts = counted.field("values").to_pylist(), counted.field("counts").to_pylist()
-    frequent = sorted(zip(values, counts, strict=True), key=lambda each: (-each[1], each[0]))[:CATEGORY_CAP]
-    return tuple(sorted(value for value, _ in frequent))
+    rows = run(
+        f"SELECT v FROM (SELECT CAST({value} AS VARCHAR) AS v, count(*) AS n FROM {relation} GROUP BY 1) "
+        f"WHERE v IS NOT NULL ORDER BY n DESC, v LIMIT {CATEGORY_CAP}"
+    )
+    return tuple(sorted(value for (value,) in rows))

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InvalidData
-from workbench.train.dataset import ColumnSpec, FeatureSpec, kind_of, list_length
+from workbench.train.dataset import ColumnSpec, FeatureSpec, kind_of, one_length
 
 if TYPE_CHECKING:
     import numpy as np
@@ -153,9 +153,11 @@ def _fill_struct(out: Matrix, array: pa.Array, column: ColumnSpec) -> None:
 
 def _fill_list(out: Matrix, array: pa.Array, column: ColumnSpec) -> None:
     import numpy as np
+    import pyarrow.compute as pc
 
     present = array.drop_null()
-    length = list_length(column.name, present)
+    lengths = pc.min_max(pc.list_value_length(present)).as_py()
+    length = one_length(column.name, lengths["min"], lengths["max"])
     if length != column.length:
         raise InvalidData(
             f"The lists of {column.name!r} have {length} elements where the model learned {column.length}."

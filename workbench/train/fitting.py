@@ -5,28 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InvalidData
 from workbench.progress import step
 from workbench.train import algorithms, contest, environment, gate, unsupervised
 from workbench.train.boosting import EARLY_STOPPING, Examples, validation_rows
 from workbench.train.comparison import Contender, against_xgboost
-from workbench.train.dataset import FeatureSpec, describe
-from workbench.train.encoding import encode
 from workbench.train.evaluate import Score, check_metric, constant_answers, evaluate, measures
 from workbench.train.gate import Decision
 from workbench.train.label import Label, read_label
 from workbench.train.report import Report, make_report
 from workbench.train.scoring import Fitted
 from workbench.train.space import Space
+from workbench.train.spool import Numbers
 from workbench.train.tuning import FEW_ROWS, Limits, Problem, search
 from workbench.train.weights import CLASS_WEIGHT, class_weights, read_weights
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    import pyarrow as pa
 
     from workbench.train.definition import Training
     from workbench.train.label import Task
@@ -88,48 +86,44 @@ def fit(
     """
     if training.unsupervised is not None:
         return _fit_unlabelled(training, training.unsupervised, source, rows, champion, load, choice)
-    label = read_label(source.label, rows.table["__label"], _wanted(training))
+    label = read_label(source.label, rows.label, _wanted(training))
     _check_task(training, label)
-    _check_classes(label, rows)
-    learned, tested = _sides(rows)
-    truth = label.numbers[rows.held_out]
-    spec = describe(_seen(learned, rows), source.features)
+    known, truth = _sides(label, rows)
     examples = Examples(
-        encode(learned, spec),
-        label.numbers[~rows.held_out],
-        _weights(training, source, rows, label),
-        None if rows.unlabelled is None else encode(rows.unlabelled, spec),
+        Numbers(rows.training),
+        known,
+        _weights(training, source, rows, label, known),
+        None if rows.unlabelled is None else rows.unlabelled.matrix(),
     )
     trials: tuple[Trial, ...] = ()
     if choice is None:
-        choice, trials = _choose(training, tuning, label, spec, examples, rows)
+        choice, trials = _choose(training, tuning, label, examples, rows)
     clock = time.perf_counter()
-    fitted, choice = _learn(training, choice, label, spec, examples, rows, source, tuning)
+    fitted, choice = _learn(training, choice, label, examples, rows, source, tuning)
     seconds = time.perf_counter() - clock
     with step("Evaluating"):
-        matrix = encode(tested, spec)
-        answers = fitted.answers(matrix, truth)
-        constant = constant_answers(label.task, label.numbers[~rows.held_out], truth, len(label.classes))
+        answers = fitted.answers_of(rows.tested.batches(), truth)
+        constant = constant_answers(label.task, known, truth, len(label.classes))
         metrics = evaluate(label.task, answers, constant, seed=training.seed)
         first = training.metric or next(iter(metrics))
         condition = gate.parse(training.deploy)
         decision = contest.decide(
-            condition, fitted, answers, metrics, champion, load, tested, rows, seed=training.seed
+            condition, fitted, answers, metrics, champion, load, rows, seed=training.seed
         )
         report = make_report(
-            fitted, tested, matrix, answers, metric=first, seed=training.seed, trained=learned.num_rows
+            fitted, rows.tested, answers, metric=first, seed=training.seed, trained=len(examples)
         )
     beside = ""
     if algorithms.learns_unlabelled(fitted.estimator):
         contender = Contender(choice.name, answers, first, metrics[first], seconds)
-        beside = against_xgboost(contender, fitted, examples, matrix, seed=training.seed)
+        beside = against_xgboost(contender, fitted, examples, rows.tested, seed=training.seed)
     return Fit(
         fitted,
         choice,
         {first: metrics[first], **metrics},
         decision,
-        learned.num_rows,
-        tested.num_rows,
+        rows.training.num_rows,
+        rows.tested.num_rows,
         tuple(note for note in (beside, choice.reason, label.note, *source.notes, *report.notes) if note),
         environment.describe(fitted.estimator),
         report,
@@ -154,24 +148,22 @@ def _fit_unlabelled(
     condition = gate.parse(training.deploy)
     condition.check(task)
     choice = choice or algorithms.Choice(training.model, training.params)
-    learned, tested = _sides(rows)
-    spec = describe(learned, source.features)
     weights = read_weights(source.weight or "", rows.weights) if rows.weights is not None else None
-    examples = Examples(encode(learned, spec), np.zeros(learned.num_rows), weights)
+    examples = Examples(Numbers(rows.training).matrix(), np.zeros(rows.training.num_rows), weights)
     estimator = algorithms.build(
-        choice, task, spec, prepare=training.prepare, seed=training.seed, rows=len(examples)
+        choice, task, rows.spec, prepare=training.prepare, seed=training.seed, rows=len(examples)
     )
     with step(f"Fitting {choice.name}"):
         algorithms.fit(estimator, examples)
-    fitted = Fitted(training.name, task, spec, (), estimator, source.preparation)
+    fitted = Fitted(training.name, task, rows.spec, (), estimator, source.preparation)
     with step("Evaluating"):
-        matrix = encode(tested, spec)
-        answers = fitted.answers(matrix, np.zeros(tested.num_rows))
+        matrix = fitted.matrix_of(rows.tested.batches())
+        answers = fitted.answers(matrix, np.zeros(len(matrix)))
         constant = unsupervised.baseline(estimator, examples.matrix, matrix, task)
         metrics = evaluate(task, answers, constant, seed=training.seed)
         first = training.metric or next(iter(metrics))
         decision = contest.decide(
-            condition, fitted, answers, metrics, champion, load, tested, rows, seed=training.seed
+            condition, fitted, answers, metrics, champion, load, rows, seed=training.seed
         )
         report = unsupervised.make_report(answers, estimator, task)
     return Fit(
@@ -179,28 +171,12 @@ def _fit_unlabelled(
         choice,
         {first: metrics[first], **metrics},
         decision,
-        learned.num_rows,
-        tested.num_rows,
+        rows.training.num_rows,
+        rows.tested.num_rows,
         tuple(source.notes),
         environment.describe(estimator),
         report,
     )
-
-
-def _sides(rows: Rows) -> tuple[pa.Table, pa.Table]:
-    import pyarrow as pa
-
-    return rows.table.filter(pa.array(~rows.held_out)), rows.table.filter(pa.array(rows.held_out))
-
-
-def _seen(learned: pa.Table, rows: Rows) -> pa.Table:
-    """Return the rows whose categories are known: those with a label, and others that are learned from."""
-    import pyarrow as pa
-
-    if rows.unlabelled is None:
-        return learned
-    names = rows.unlabelled.column_names
-    return pa.concat_tables([learned.select(names), rows.unlabelled])
 
 
 def _wanted(training: Training) -> str | None:
@@ -218,23 +194,28 @@ def _check_task(training: Training, label: Label) -> None:
     algorithms.class_path("xgboost" if training.model == "auto" else training.model, label.task)
 
 
-def _check_classes(label: Label, rows: Rows) -> None:
+def _sides(label: Label, rows: Rows) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return the label of the training rows, in which all classes must be, and of those held out."""
     import numpy as np
 
-    learned = set(np.unique(label.numbers[~rows.held_out]).tolist())
+    known, truth = np.split(label.numbers, [rows.training.num_rows])
+    learned = set(np.unique(known).tolist()) if label.classes else set()
     unseen = [repr(value) for place, value in enumerate(label.classes) if place not in learned]
     if unseen:
         raise InvalidData(
             f"All rows of the class {', '.join(unseen[:5])} are held out, so it cannot be learned.",
             hint="Leave rare classes out in the query, or choose another SPLIT BY.",
         )
+    return known, truth
 
 
-def _weights(training: Training, source: Source, rows: Rows, label: Label) -> npt.NDArray[np.float64] | None:
+def _weights(
+    training: Training, source: Source, rows: Rows, label: Label, known: npt.NDArray[Any]
+) -> npt.NDArray[np.float64] | None:
     """Return how much each training row counts, by the column of WEIGHT and by its class."""
     weights = read_weights(source.weight or "", rows.weights) if rows.weights is not None else None
     wanted = training.params.get(CLASS_WEIGHT)
-    by_class = class_weights(wanted, label, label.numbers[~rows.held_out])
+    by_class = class_weights(wanted, label, known)
     return by_class if weights is None else weights if by_class is None else weights * by_class
 
 
@@ -242,7 +223,6 @@ def _choose(
     training: Training,
     tuning: Tuning | None,
     label: Label,
-    spec: FeatureSpec,
     examples: Examples,
     rows: Rows,
 ) -> tuple[algorithms.Choice, tuple[Trial, ...]]:
@@ -251,7 +231,7 @@ def _choose(
         return algorithms.choose(training.model, training.params, len(examples)), ()
     problem = Problem(
         name=training.name,
-        spec=spec,
+        spec=rows.spec,
         label=label,
         rows=examples,
         folds=rows.folds,
@@ -269,7 +249,6 @@ def _learn(
     training: Training,
     choice: algorithms.Choice,
     label: Label,
-    spec: FeatureSpec,
     examples: Examples,
     rows: Rows,
     source: Source,
@@ -280,7 +259,7 @@ def _learn(
     estimator = algorithms.build(
         choice,
         label.task,
-        spec,
+        rows.spec,
         prepare=training.prepare,
         seed=training.seed,
         rows=len(examples),
@@ -296,5 +275,5 @@ def _learn(
         grown = algorithms.fit(estimator, examples, validation=validation, deadline=deadline, advance=advance)
     if grown and validation is not None:
         choice = replace(choice, params={**choice.params, "n_estimators": grown})
-    algorithms.name_features(estimator, spec.names)
-    return Fitted(training.name, label.task, spec, label.classes, estimator, source.preparation), choice
+    algorithms.name_features(estimator, rows.spec.names)
+    return Fitted(training.name, label.task, rows.spec, label.classes, estimator, source.preparation), choice

@@ -1,8 +1,8 @@
-"""The encoding of features as SQL, for those who read a model without this package."""
+"""The encoding of features as SQL: for the rows of a training, and for who reads a model without us."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from workbench.names import literal, quote
@@ -26,9 +26,41 @@ def matrix_query(spec: FeatureSpec, relation: str) -> str:
     >>> matrix_query(FeatureSpec((ColumnSpec("x", "number"),)), "t")
     'SELECT CAST("x" AS DOUBLE) AS "x" FROM t'
     """
-    texts = [text for column in spec.columns for text in _numbers(column, quote(column.name))]
-    columns = ", ".join(f"{text} AS {quote(name)}" for text, name in zip(texts, spec.names, strict=True))
+    named = zip(_all_numbers(spec), spec.names, strict=True)
+    columns = ", ".join(f"{text} AS {quote(name)}" for text, name in named)
     return f"SELECT {columns} FROM {relation}"
+
+
+def float_query(spec: FeatureSpec, relation: str, others: Mapping[str, str]) -> str:
+    """Write the query that gives the very numbers of `encoding.encode`: FLOATs, and NaN where one is missing.
+
+    Parameters
+    ----------
+    spec : FeatureSpec
+    relation : str
+        What stands behind FROM, with the columns of `spec`.
+    others : mapping of str to str
+        Expressions by the names of further columns, which come last.
+
+    Examples
+    --------
+    >>> from workbench.train.dataset import ColumnSpec, FeatureSpec
+    >>> print(float_query(FeatureSpec((ColumnSpec("x", "number"),)), "t", {"y": "a + b"}))
+    SELECT CASE WHEN isfinite(f0) THEN f0 ELSE 'nan'::FLOAT END AS f0, y
+    FROM (SELECT TRY_CAST(CAST("x" AS DOUBLE) AS FLOAT) AS f0, a + b AS y FROM t)
+    """
+    inner = [f"TRY_CAST({text} AS FLOAT) AS f{place}" for place, text in enumerate(_all_numbers(spec))]
+    outer = [
+        f"CASE WHEN isfinite(f{place}) THEN f{place} ELSE 'nan'::FLOAT END AS f{place}"
+        for place in range(len(inner))
+    ]
+    inner += [f"{text} AS {name}" for name, text in others.items()]
+    return f"SELECT {', '.join([*outer, *others])}\nFROM (SELECT {', '.join(inner)} FROM {relation})"
+
+
+def _all_numbers(spec: FeatureSpec) -> Iterator[str]:
+    for column in spec.columns:
+        yield from _numbers(column, quote(column.name))
 
 
 def _numbers(column: ColumnSpec, value: str) -> Iterator[str]:

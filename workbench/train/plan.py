@@ -190,26 +190,21 @@ def look(
         f"CREATE OR REPLACE TEMP TABLE mlstore_sample AS SELECT {quote_all([*names, label])} "
         f"FROM {relation} AS {ROW} WHERE hash({ROW}) % {share} = 0",
     )
-    parts = ", ".join(
-        f"count({quote(name)}), count(DISTINCT {quote(name)}), "
-        + (f"avg(len(string_split({quote(name)}, ' ')))" if kind == "VARCHAR" else "0")
-        for name, kind in features.items()
-    )
-    found = lake.run(cursor, f"SELECT count(*), {parts} FROM mlstore_sample").fetchone()
-    assert found is not None
     alone = _alone(lake, cursor, label, features, classes=classes)
-    return [
-        Column(
-            name,
-            kind,
-            found[0],
-            found[1 + 3 * place],
-            found[2 + 3 * place],
-            float(found[3 + 3 * place] or 0),
-            alone(name, found[2 + 3 * place]),
+    columns = []
+    for name, kind in features.items():
+        here = quote(name)
+        words = f"avg(len(string_split({here}, ' ')))" if kind == "VARCHAR" else "0"
+        # One at a time: the different values of many columns at once would take much memory.
+        found = lake.run(
+            cursor, f"SELECT count(*), count({here}), count(DISTINCT {here}), {words} FROM mlstore_sample"
+        ).fetchone()
+        assert found is not None
+        count, present, distinct, average = found
+        columns.append(
+            Column(name, kind, count, present, distinct, float(average or 0), alone(name, distinct))
         )
-        for place, (name, kind) in enumerate(features.items())
-    ]
+    return columns
 
 
 def _alone(

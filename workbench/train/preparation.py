@@ -228,12 +228,12 @@ def _task(lake: Lake, cursor: Cursor, training: Training, kind: str, label: str,
     return "binary" if values <= 2 else "multiclass"
 
 
-def raw_rows(table: pa.Table) -> pa.Table:
+def raw_rows(table: pa.RecordBatch | pa.Table) -> pa.RecordBatch | pa.Table:
     """Return rows as a model is given them: what stands beside prepared columns, under its own name.
 
     Columns that nothing is prepared from are raw themselves, and stay.
     """
-    raw = {name.removeprefix(RAW).lower(): name for name in table.column_names if is_raw(name)}
-    plain = [name for name in table.column_names if not is_raw(name) and name.lower() not in raw]
+    raw = {name.removeprefix(RAW).lower(): name for name in table.schema.names if is_raw(name)}
+    plain = [name for name in table.schema.names if not is_raw(name) and name.lower() not in raw]
     chosen = [*raw.values(), *plain]
     return table.select(chosen).rename_columns([name.removeprefix(RAW) for name in chosen])

@@ -7,14 +7,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from workbench.derivation import fingerprint
-from workbench.engines.duckdb import fetch
+from workbench.engines.duckdb import stream
 from workbench.engines.sql import source_tables
+from workbench.engines.tree import only_table
 from workbench.errors import InvalidData
 from workbench.lake.inputs import base_tables
 from workbench.names import quote, quote_all
+from workbench.train.dataset import describe
 from workbench.train.features import choose_features, find_column
+from workbench.train.matrix import float_query
 from workbench.train.plan import ROW
 from workbench.train.preparation import Preparation, is_raw, planned_query, prepared_query, union
+from workbench.train.spool import HASH, Numbers, Spool
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,15 +27,16 @@ if TYPE_CHECKING:
 
     from workbench.engines.duckdb import Cursor
     from workbench.lake import Lake
+    from workbench.train.dataset import FeatureSpec
     from workbench.train.definition import Training
     from workbench.train.split import Split
 
 LEAST_ROWS = 10
 
 STAGED = "mlstore_training"
-"""The temporary table that the rows of a query stand in."""
+"""The temporary view of a query's rows, while its snapshot is pinned."""
 
-_HELD_OUT = "__held_out"
+_LABEL = "__label"
 _FOLD = "__fold"
 _WEIGHT = "__weight"
 
@@ -40,7 +45,7 @@ _WEIGHT = "__weight"
 class Source:
     """What a training query gave, before any of it is read into memory.
 
-    It stands in a temporary table of the cursor. `types` are the DuckDB types of its columns;
+    A temporary view of the cursor has it. `types` are the DuckDB types of its columns;
     `label`, `key` and `features` are spelt as the query has them. `expanded` is the query in plain
     SQL, for those who want to know what it reads. `plan` is the query that
     `PREPARE auto` made of it, if it did, and `notes` say what is worth knowing of that.
@@ -76,39 +81,54 @@ class Source:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """The labelled rows in memory, in an order that depends on nothing but the rows.
+    """The labelled rows of both sides, in files and in an order that depends on nothing but the rows.
 
-    `held_out` (n) says which are kept from the training; `kept_back` (n) which of them the champion
-    was kept from, None where that is the same. `unlabelled` has the rows without a label that would
-    not be held out, if they were asked for.
+    Attributes
+    ----------
+    spec : FeatureSpec
+        What the features mean, learned from the training rows.
+    training : Spool (n rows)
+        Their numbers.
+    tested : Spool (m rows)
+        The rows held out, as the query gives them.
+    split : Split
+    kept_back : ndarray (m) or None
+        Which rows held out the champion was kept from, None where that is all.
+    unlabelled : Numbers or None
+        The rows without a label that would not be held out, if they were asked for.
     """
 
-    table: pa.Table
-    held_out: npt.NDArray[np.bool_]
+    spec: FeatureSpec
+    training: Spool
+    tested: Spool
     split: Split
     kept_back: npt.NDArray[np.bool_] | None = None
-    unlabelled: pa.Table | None = None
+    unlabelled: Numbers | None = None
 
     @property
-    def folds(self) -> npt.NDArray[np.int64]:
+    def label(self) -> pa.ChunkedArray:
+        """The label of the training rows, and behind them of those held out."""
+        import pyarrow as pa
+
+        both = pa.concat_tables([self.training.kept.select([_LABEL]), self.tested.kept])
+        return both[_LABEL]
+
+    @property
+    def folds(self) -> npt.NDArray[np.int16]:
         """A number from 0 to 999 for each training row, by which a search divides them."""
-        folds: npt.NDArray[np.int64] = self.table[_FOLD].to_numpy()[~self.held_out].astype("int64")
+        folds: npt.NDArray[np.int16] = self.training.kept[_FOLD].to_numpy()
         return folds
 
     @property
     def weights(self) -> pa.ChunkedArray | None:
         """How much each training row counts, as the query says it; None if it does not."""
-        import pyarrow as pa
-
-        if _WEIGHT not in self.table.column_names:
-            return None
-        return self.table[_WEIGHT].filter(pa.array(~self.held_out))
+        return self.training.kept[_WEIGHT] if _WEIGHT in self.training.kept.column_names else None
 
 
 def stage(
     lake: Lake, cursor: Cursor, training: Training, split: Split, *, inputs: tuple[str, ...] | None = None
 ) -> Source:
-    """Run the query into a temporary table of a pinned cursor, and check what it gave.
+    """Make the rows of the query ready to be read on a pinned cursor, and check what it gives.
 
     Built-in functions in it are fitted on the rows that `split` does not hold out. `inputs` are the
     tables it reads, where they are known and perhaps no longer there.
@@ -124,14 +144,14 @@ def stage(
         inputs = base_tables(lake, source_tables(training.query), source_tables, cursor)
     prepared = prepared_query(lake, cursor, training, training.query, split)
     query = training.query if prepared is None else union(lake, cursor, prepared, training, split)
-    described = _run(lake, cursor, query)
+    described = _run(lake, cursor, query, inputs)
     types = {row[0]: row[1] for row in described}
     expanded = training.query if prepared is None else prepared.blind
     planned = planned_query(lake, cursor, training, split, types, f"temp.{STAGED}")
     if planned is not None:
         prepared = prepared_query(lake, cursor, training, planned[0], split)
         query = planned[0] if prepared is None else union(lake, cursor, prepared, training, split)
-        described = _run(lake, cursor, query)
+        described = _run(lake, cursor, query, inputs)
     types = {row[0]: row[1] for row in described if prepared is None or not is_raw(row[0])}
     label = find_column(training.label, types, "label") if training.label else ""
     features = tuple(planned[1].features) if planned else choose_features(training, types)
@@ -163,9 +183,18 @@ def stage(
     )
 
 
-def _run(lake: Lake, cursor: Cursor, query: str) -> list[tuple[str, str]]:
-    """Run a query into the temporary table; return its columns and their types."""
-    lake.run(cursor, f"CREATE OR REPLACE TEMP TABLE {STAGED} AS FROM ({query}\n)")
+def _run(lake: Lake, cursor: Cursor, query: str, inputs: Sequence[str]) -> list[tuple[str, str]]:
+    """Make a query's rows ready to be read several times; return its columns and their types.
+
+    Where it takes no more than a scan of a table of the lake, they are read from there each time.
+    Anything else is run once: it may take long, and come out another way the next time.
+    """
+    table = only_table(query)
+    found = lake.tables.find(table, cursor) if table else None
+    if found is None or found.qualified not in inputs:  # views are not among these
+        lake.run(cursor, f"CREATE OR REPLACE TEMP TABLE {STAGED}_rows AS FROM ({query}\n)")
+        query = f"FROM temp.{STAGED}_rows"
+    lake.run(cursor, f"CREATE OR REPLACE TEMP VIEW {STAGED} AS FROM ({query}\n)")
     return [row[:2] for row in lake.run(cursor, f"DESCRIBE FROM temp.{STAGED}").fetchall()]
 
 
@@ -175,40 +204,53 @@ def read(lake: Lake, cursor: Cursor, source: Source, split: Split, *, unlabelled
     Raises
     ------
     InvalidData
-        If the split leaves no rows on one side.
+        If the split leaves no rows on one side, or the lists of a feature differ in length.
+    Unsupported
+        If a feature is of a type that has no numbers in it.
     """
-    relation = f"temp.{STAGED}"
-    split = replace(
-        split, columns=tuple(find_column(name, source.types, "split column") for name in split.columns)
+    split = _settled(lake, cursor, source, split)
+    held_out = split.expression(source.types)
+    trained, tested = _count_sides(lake, cursor, source, split)
+    without = unlabelled and bool(source.unlabelled)
+    here = f"temp.{STAGED} AS {ROW} WHERE"
+    learned = f"{here} {source.labelled} AND NOT ({held_out})"
+    # Of the rows without a label too, none of the held-out side is seen: it may get its label later.
+    others = f"{here} NOT ({source.labelled}) AND NOT ({held_out})"
+    features = quote_all(source.features)
+    seen = f"{here} NOT ({held_out})" if without else learned
+    schema = lake.run(cursor, f"SELECT {features} FROM temp.{STAGED} LIMIT 0").to_arrow_table().schema
+    spec = describe(schema, f"(SELECT {features} FROM {seen})", lambda sql: lake.run(cursor, sql).fetchall())
+    place = {HASH: f"hash({ROW})"}
+    beside = {_LABEL: source.truth, _FOLD: f"CAST({split.fold(source.types, ROW)} AS SMALLINT)"}
+    beside |= {_WEIGHT: quote(source.weight)} if source.weight else {}
+    numbers = float_query(spec, learned, beside | place)
+    whole = (
+        f"SELECT {quote_all([*source.features, *source.raw])}, {source.truth} AS {_LABEL}, "
+        f"{place[HASH]} AS {HASH} FROM {here} {source.labelled} AND {held_out}"
     )
-    split = split.resolved(source.key, source.features)
-    if split.needs_threshold:
-        row = lake.run(cursor, split.threshold_query(relation, source.types)).fetchone()
-        split = split.settled(row[0] if row else None)
-    weight = f"{quote(source.weight)} AS {_WEIGHT}, " if source.weight else ""
-    # Sorted by content: neither the engine's threads nor the order of arrival change the model.
-    table = fetch(
-        lake.run(
-            cursor,
-            f"SELECT {quote_all([*source.features, *source.raw])}, {source.truth} AS __label, "
-            f"{weight}{split.fold(source.types, ROW)} AS {_FOLD}, "
-            f"{split.expression(source.types)} AS {_HELD_OUT} FROM {relation} AS {ROW} "
-            f"WHERE {source.labelled} ORDER BY hash({ROW})",
-        )
+    return Rows(
+        spec,
+        _spool(lake, cursor, numbers, trained, tuple(beside)),
+        _spool(lake, cursor, whole, tested, (_LABEL,)),
+        split,
+        unlabelled=Numbers(_spool(lake, cursor, float_query(spec, others, place), source.unlabelled))
+        if without
+        else None,
     )
-    held_out = table[_HELD_OUT].to_numpy()
-    _check_sides(held_out, split)
-    if not unlabelled or not source.unlabelled:
-        return Rows(table, held_out, split)
-    # Of these too no row of the held-out side is seen, for it may get its label later.
-    others = fetch(
-        lake.run(
-            cursor,
-            f"SELECT {quote_all(source.features)} FROM {relation} AS {ROW} WHERE {quote(source.label)} "
-            f"IS NULL AND NOT ({split.expression(source.types)}) ORDER BY hash({ROW})",
-        )
-    )
-    return Rows(table, held_out, split, unlabelled=others)
+
+
+def _spool(lake: Lake, cursor: Cursor, query: str, rows: int, kept: tuple[str, ...] = ()) -> Spool:
+    return Spool(*stream(lake.run(cursor, query)), rows, kept)
+
+
+def _settled(lake: Lake, cursor: Cursor, source: Source, split: Split) -> Split:
+    """Return the split with its columns as the query spells them, and with its threshold."""
+    columns = tuple(find_column(name, source.types, "split column") for name in split.columns)
+    split = replace(split, columns=columns).resolved(source.key, source.features)
+    if not split.needs_threshold:
+        return split
+    row = lake.run(cursor, split.threshold_query(f"temp.{STAGED}", source.types)).fetchone()
+    return split.settled(row[0] if row else None)
 
 
 def _versions(lake: Lake, cursor: Cursor, inputs: Sequence[str]) -> dict[str, int | None]:
@@ -230,10 +272,18 @@ def _check_count(training: Training, label: str, rows: int, labelled: int) -> No
         )
 
 
-def _check_sides(held_out: npt.NDArray[np.bool_], split: Split) -> None:
-    count = int(held_out.sum())
-    if count in {0, len(held_out)}:
+def _count_sides(lake: Lake, cursor: Cursor, source: Source, split: Split) -> tuple[int, int]:
+    """Count the rows with a label that are learned from, and those held out; there must be some of both."""
+    row = lake.run(
+        cursor,
+        f"SELECT count(*), count(*) FILTER ({split.expression(source.types)}) FROM temp.{STAGED} AS {ROW} "
+        f"WHERE {source.labelled}",
+    ).fetchone()
+    assert row is not None
+    rows, held_out = row
+    if held_out in {0, rows}:
         raise InvalidData(
-            f"SPLIT BY {split} holds out {'no' if not count else 'all'} rows of {len(held_out):,}.",
+            f"SPLIT BY {split} holds out {'no' if not held_out else 'all'} rows of {rows:,}.",
             hint="Choose another HOLDOUT, or another SPLIT BY.",
         )
+    return rows - held_out, held_out

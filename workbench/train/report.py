@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.train.curves import confusion, curves
+from workbench.train.encoding import encode
 from workbench.train.evaluate import Answers, point
 from workbench.train.importance import SAMPLE_ROWS, importance
 from workbench.train.preparation import raw_rows
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from workbench.lake import Lake, Transaction
-    from workbench.train.encoding import Matrix
     from workbench.train.model import Model
     from workbench.train.scoring import Fitted
+    from workbench.train.spool import Spool
 
 TABLES = ("importance", "slices", "confusion", "curves")
 """The record tables that hold a report, in the schema `mlstore`."""
@@ -45,8 +46,7 @@ class Report:
 
 def make_report(
     fitted: Fitted,
-    tested: pa.Table,
-    matrix: Matrix,
+    tested: Spool,
     answers: Answers,
     *,
     metric: str,
@@ -57,10 +57,8 @@ def make_report(
 
     Parameters
     ----------
-    tested : pyarrow.Table (n rows)
+    tested : Spool (n rows)
         The held-out rows: the features, and the raw columns that they were made of, if any.
-    matrix : ndarray (n × numbers)
-        The features, encoded.
     answers : Answers
         What the model answers for them.
     metric : str
@@ -73,7 +71,7 @@ def make_report(
     """
     # Booleans as SQL writes them.
     classes = [str(each).lower() if isinstance(each, bool) else str(each) for each in fitted.classes]
-    importances, note = _importance(fitted, matrix, answers, metric, seed, trained)
+    importances, note = _importance(fitted, tested, answers, metric, seed, trained)
     return Report(
         {
             "importance": importances,
@@ -86,13 +84,14 @@ def make_report(
 
 
 def _importance(
-    fitted: Fitted, matrix: Matrix, answers: Answers, metric: str, seed: int, trained: int
+    fitted: Fitted, tested: Spool, answers: Answers, metric: str, seed: int, trained: int
 ) -> tuple[list[Row], str]:
     import numpy as np
 
-    sample = _sample(len(matrix), SAMPLE_ROWS, seed)
+    sample = _sample(tested.num_rows, SAMPLE_ROWS, seed)
     named = _computable(fitted, answers.take(sample), metric)
-    found = importance(fitted, matrix[sample], answers.truth[sample], named, seed=seed, trained=trained)
+    matrix = encode(tested.take(sample), fitted.features)
+    found = importance(fitted, matrix, answers.truth[sample], named, seed=seed, trained=trained)
     shap = np.full(len(fitted.features), np.nan) if found.shap is None else found.shap
     order = np.lexsort((-np.nan_to_num(shap), -np.nan_to_num(found.permutation, nan=-np.inf)))
     rows = [
@@ -110,11 +109,9 @@ def _importance(
     return rows, found.note
 
 
-def _slices(fitted: Fitted, tested: pa.Table, answers: Answers, metric: str, seed: int) -> list[Row]:
-    table = segment_columns(fitted, tested)
-    sample = _sample(table.num_rows, max(1, SAMPLE_CELLS // max(1, table.num_columns)), seed)
-    if len(sample) < table.num_rows:
-        table, answers = table.take(sample), answers.take(sample)
+def _slices(fitted: Fitted, tested: Spool, answers: Answers, metric: str, seed: int) -> list[Row]:
+    sample = _sample(tested.num_rows, max(1, SAMPLE_CELLS // max(1, len(tested.schema))), seed)
+    table, answers = segment_columns(fitted, tested.take(sample)), answers.take(sample)
     named = _computable(fitted, answers, metric)
     loss, losses = row_losses(answers, metric)
     rows = []

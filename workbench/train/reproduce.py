@@ -14,15 +14,12 @@ from workbench.progress import step
 from workbench.train import reading, registry
 from workbench.train.algorithms import Choice, uses_unlabelled
 from workbench.train.definition import KIND, Training
-from workbench.train.encoding import encode
 from workbench.train.fitting import Fit, fit
-from workbench.train.preparation import raw_rows
 from workbench.train.split import Split
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    import pyarrow as pa
 
     from workbench.lake import Lake
     from workbench.train.model import Model
@@ -60,7 +57,7 @@ def reproduce(lake: Lake, ref: str) -> Result:
     former = registry.load(lake, model)
     with step(f"Reproducing {model.ref}"):
         source, rows, found = _again(lake, model)
-        predictions = _Predictions.of(former, found.fitted, _held_out(rows))
+        predictions = _Predictions.of(former, found.fitted, rows)
     facts = [
         *_data_facts(model, source, rows),
         *_model_facts(model, found),
@@ -105,8 +102,8 @@ class _Predictions:
     now: npt.NDArray[np.float64]
 
     @classmethod
-    def of(cls, former: Fitted, fitted: Fitted, raw: pa.Table) -> _Predictions:
-        return cls(*(each.raw(encode(each.prepared(raw), each.features)) for each in (former, fitted)))
+    def of(cls, former: Fitted, fitted: Fitted, rows: Rows) -> _Predictions:
+        return cls(*(each.raw_of(each.from_raw(rows.tested.batches())) for each in (former, fitted)))
 
     def fact(self) -> _Fact:
         import numpy as np
@@ -154,14 +151,8 @@ def _definition(lake: Lake, model: Model) -> Training:
     return replace(training, seed=model.seed, deploy="never")
 
 
-def _held_out(rows: Rows) -> pa.Table:
-    import pyarrow as pa
-
-    return raw_rows(rows.table.filter(pa.array(rows.held_out)))
-
-
 def _data_facts(model: Model, source: Source, rows: Rows) -> Iterator[_Fact]:
-    held_out = int(rows.held_out.sum())
+    held_out = rows.tested.num_rows
     yield _same("rows", f"{model.rows:,}", f"{source.rows:,}")
     yield _same("digest of the rows", model.digest, source.digest)
     yield _same("held out", f"{model.split['held_out']:,}", f"{held_out:,}")
@@ -208,7 +199,7 @@ def _verdict(model: Model, rows: Rows, facts: list[_Fact]) -> str:
     ]
     behind = f"; changed since: {', '.join(others)}" if others else ""
     if not differing:
-        held_out = int(rows.held_out.sum())
+        held_out = rows.tested.num_rows
         return (
             f"{model.ref} was reproduced exactly: the same {model.rows:,} rows, "
             f"the same predictions for the {held_out:,} held-out ones{behind}"

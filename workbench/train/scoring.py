@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from workbench.train import algorithms, unsupervised
 from workbench.train.encoding import encode
 from workbench.train.evaluate import Answers
 from workbench.train.label import decode
+from workbench.train.preparation import raw_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +39,11 @@ class Fitted:
     def prepared(self, rows: pa.RecordBatch | pa.Table) -> pa.RecordBatch | pa.Table:
         """Compute the features of raw rows, where the training query computed them."""
         return self.preparation.apply(rows) if self.preparation else rows
+
+    def from_raw(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch | pa.Table]:
+        """Compute the features of held-out rows from what was raw in them, batch by batch."""
+        for batch in batches:
+            yield self.prepared(raw_rows(batch))
 
     def predict(self, rows: pa.RecordBatch | pa.Table) -> pa.Table:
         """Predict rows by column name.
@@ -102,7 +108,28 @@ class Fitted:
         if unsupervised.is_unsupervised(self.task):
             with self._guarded(len(matrix)):
                 return unsupervised.answers(self.estimator, matrix, self.task)
-        answered = self.raw(matrix)
+        return self._answers(self.raw(matrix), truth)
+
+    def raw_of(self, batches: Iterable[pa.RecordBatch | pa.Table]) -> npt.NDArray[np.float64]:
+        """Return the same as `raw` for prepared rows, of which one batch at a time is in memory."""
+        import numpy as np
+
+        answered = [self.raw(encode(batch, self.features)) for batch in batches]
+        return np.concatenate(answered) if answered else self.raw(np.empty((0, 0), np.float32))
+
+    def answers_of(self, batches: Iterable[pa.RecordBatch | pa.Table], truth: npt.NDArray[Any]) -> Answers:
+        """Answer for prepared rows whose truth is known, batch by batch."""
+        if unsupervised.is_unsupervised(self.task):
+            return self.answers(self.matrix_of(batches), truth)
+        return self._answers(self.raw_of(batches), truth)
+
+    def matrix_of(self, batches: Iterable[pa.RecordBatch | pa.Table]) -> Matrix:
+        """Encode prepared rows, all of them at once in memory."""
+        import numpy as np
+
+        return np.concatenate([encode(batch, self.features) for batch in batches])
+
+    def _answers(self, answered: npt.NDArray[np.float64], truth: npt.NDArray[Any]) -> Answers:
         if self.task == "regression":
             return Answers(truth, answered)
         return Answers(truth, _best(answered), answered)

@@ -281,7 +281,7 @@ def _relation(source: Source) -> str:
 
 def _draft(task: _Task, source: Source, rows: Rows, found: Fit, logged: Logged) -> Model:
     """Make the model; its version is settled by the commit."""
-    used = 0 if rows.unlabelled is None else rows.unlabelled.num_rows
+    used = 0 if rows.unlabelled is None else len(rows.unlabelled)
     left_out = source.unlabelled - used
     without = (
         f"{used:,} rows without a label were learned from as well" if used else "",

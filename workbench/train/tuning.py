@@ -82,7 +82,7 @@ class Problem:
     spec: FeatureSpec
     label: Label
     rows: Examples
-    folds: npt.NDArray[np.int64]
+    folds: npt.NDArray[Any]
     metric: str
     prepare: str
     seed: int
@@ -149,10 +149,13 @@ class _Search:
     def __init__(self, problem: Problem, space: Space, limits: Limits, trials: list[Trial]) -> None:
         import numpy as np
 
-        size = sample_size(len(problem.rows), problem.rows.matrix.shape[1], limits.budget)
+        size = sample_size(len(problem.rows), problem.rows.numbers.shape[1], limits.budget)
+        # Drawn and not the first ones, for equal rows stand together.
+        rng = np.random.default_rng(problem.seed)
+        sample = np.sort(rng.choice(len(problem.rows), size, replace=False, shuffle=False))
         self._all_rows = len(problem.rows)
         self._stops = self._all_rows > FEW_ROWS
-        self._problem = replace(problem, rows=problem.rows.take(slice(size)), folds=problem.folds[:size])
+        self._problem = replace(problem, rows=problem.rows.take(sample), folds=problem.folds[sample])
         self._space = space
         self._limits = limits
         self._parts = list(_parts(self._problem, single=self._stops or problem.by_time))

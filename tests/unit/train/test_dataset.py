@@ -9,8 +9,15 @@ import pytest
 
 from workbench.errors import InvalidData, Unsupported
 from workbench.train import dataset
-from workbench.train.dataset import ColumnSpec, FeatureSpec, describe
+from workbench.train.dataset import ColumnSpec, FeatureSpec
 from workbench.train.encoding import encode
+
+
+def describe(table: pa.Table, columns: list[str]) -> FeatureSpec:
+    with duckdb.connect() as connection:
+        connection.register("given", table)
+        schema = table.select(columns).schema
+        return dataset.describe(schema, "given", lambda sql: connection.execute(sql).fetchall())
 
 
 def rows(sql: str) -> pa.Table:

@@ -1,5 +1,8 @@
 """The split as a column: for every rule the side that the training took, of each version its own."""
 
+from dataclasses import replace
+
+import pyarrow as pa
 import pytest
 
 from workbench.bind import expand_predictions, reads_predictions
@@ -9,6 +12,7 @@ from workbench.train import reading, registry
 from workbench.train.definition import Training
 from workbench.train.model import Model
 from workbench.train.split import Split
+from workbench.train.spool import Numbers
 from workbench.train.training import train
 
 QUERY = "SELECT * REPLACE (day::TIMESTAMPTZ AS day), id % 40 AS customer, id % 3 = 0 AS part FROM flights"
@@ -27,10 +31,11 @@ def trained_on(lake: Lake, training: Training, model: Model) -> dict[int, bool]:
     """Read the rows again as the training did; return for each id whether it was held out."""
     with lake.pinned() as (cursor, _):
         split = Split.from_record(model.split)
-        source = reading.stage(lake, cursor, training, split)
+        source = replace(reading.stage(lake, cursor, training, split), features=("id",))
         rows = reading.read(lake, cursor, source, split)
-        ids = lake.run(cursor, f"SELECT id FROM temp.{reading.STAGED} AS t ORDER BY hash(t)").fetchall()
-    return dict(zip([each for (each,) in ids], rows.held_out.tolist(), strict=True))
+    learned = Numbers(rows.training).matrix()[:, 0].astype(int).tolist()
+    tested = pa.Table.from_batches(rows.tested.batches())["id"].to_pylist()
+    return dict.fromkeys(learned, False) | dict.fromkeys(tested, True)
 
 
 @pytest.mark.parametrize(

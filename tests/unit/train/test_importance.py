@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -37,7 +38,9 @@ def table() -> pa.Table:
 
 @pytest.fixture(scope="module")
 def spec(table: pa.Table) -> FeatureSpec:
-    return describe(table, table.column_names)
+    with duckdb.connect() as connection:
+        connection.register("given", table)
+        return describe(table.schema, "given", lambda sql: connection.execute(sql).fetchall())
 
 
 @pytest.fixture(scope="module")

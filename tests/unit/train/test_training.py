@@ -587,7 +587,8 @@ def test_progress_says_what_is_done(lake: Lake) -> None:
     with watch(lambda event: events.append((event.title, event.done, event.total))):
         fit(lake)
     titles = list(dict.fromkeys(event[0] for event in events))
-    assert titles[1:] == ["Reading the rows", "Fitting xgboost", "Evaluating", "Logging to MLflow"]
+    sorting = "Sorting the values into bins"
+    assert titles[1:] == ["Reading the rows", "Fitting xgboost", sorting, "Evaluating", "Logging to MLflow"]
     assert ("Fitting xgboost", 20, 20) in events
 
 
