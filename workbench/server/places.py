@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from workbench.plain.running import opened
 _DEPTH = 4
 _FOLDERS = 3000
 _EVERY_SECONDS = 3.0
+_PATIENCE_SECONDS = 0.5
 _REMEMBERED_SECONDS = 60.0
 _PASSED_BY = {"node_modules", "__pycache__", "site-packages"}
 
@@ -46,22 +48,35 @@ class Places:
     def __init__(self, root: Path, runtime: Path) -> None:
         self.root = root
         self._runtime = runtime
-        self._searched = 0.0
+        self._next = 0.0
+        self._searching = threading.Lock()
         self._seen: dict[Path, float] = {}
 
     def all(self) -> list[Place]:
         """List the stores, those that are open first; one that went away is listed for a minute more."""
         now = time.monotonic()
-        if now - self._searched > _EVERY_SECONDS:
-            self._seen |= dict.fromkeys(_search(self.root), now)
-            self._searched = now
-        self._seen = {folder: seen for folder, seen in self._seen.items() if now - seen < _REMEMBERED_SECONDS}
-        found = {folder: Place(folder) for folder in self._seen}
+        if now > self._next and self._searching.acquire(blocking=False):
+            # A large or distant folder takes long: what was found before is shown meanwhile.
+            search = threading.Thread(target=self._search, name="mlstore-search", daemon=True)
+            search.start()
+            search.join(_PATIENCE_SECONDS)
+        lately = [folder for folder, seen in self._seen.items() if now - seen < _REMEMBERED_SECONDS]
+        found = {folder: Place(folder) for folder in lately}
         for kernel, folders in opened(self._runtime).items():
             for folder in folders:
                 place = found.get(folder, Place(folder))
                 found[folder] = replace(place, kernels=(*place.kernels, kernel))
         return sorted(found.values(), key=lambda place: (not place.kernels, str(place.folder)))
+
+    def _search(self) -> None:
+        begun = time.monotonic()
+        try:
+            found = list(_search(self.root))
+            ended = time.monotonic()
+            self._seen = self._seen | dict.fromkeys(found, ended)
+            self._next = ended + max(_EVERY_SECONDS, 10 * (ended - begun))
+        finally:
+            self._searching.release()
 
     def shown(self, folder: Path) -> str:
         """Write a folder as the user knows it: from the server's folder on, where it lies in it."""
