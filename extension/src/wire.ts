@@ -215,6 +215,35 @@ export interface NewNotebook {
   path: string;
 }
 
+/** One thing that can stand at the cursor. */
+export interface Completion {
+  text: string;
+  start: number;
+  end: number;
+  kind: string;
+  detail: string;
+  help: string;
+}
+
+/** What there is to say of a word in a cell. */
+export interface About {
+  start: number;
+  end: number;
+  kind: string;
+  title: string;
+  text: string;
+}
+
+/** Something that is wrong in a cell. */
+export interface Mistake {
+  start: number;
+  end: number;
+  line: number;
+  column: number;
+  message: string;
+  hint: string;
+}
+
 /** Every answer: one of the two is null. */
 export interface Answer<T> {
   data: T | null;

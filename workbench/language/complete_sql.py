@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from workbench.language.functions import engine_functions, store_functions
@@ -49,6 +49,10 @@ class Completion:
     kind: str
     detail: str = ""
     help: str = ""
+
+    def moved(self, by: int) -> Completion:
+        """Return it for a text that begins `by` characters earlier."""
+        return replace(self, start=self.start + by, end=self.end + by)
 
 
 def in_sql(sql: str, start: int, cursor: int, catalog: Catalog) -> list[Completion]:

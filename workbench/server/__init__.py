@@ -19,13 +19,14 @@ def load_jupyter_server_extension(server: ServerApp) -> None:
     from jupyter_core.paths import jupyter_runtime_dir
     from jupyter_server.utils import url_path_join
 
+    from workbench.server import cells, handlers
     from workbench.server.desk import Desk
-    from workbench.server.handlers import routes
     from workbench.server.places import Places
 
     desk = Desk(Places(Path(server.root_dir).resolve(), Path(jupyter_runtime_dir())))
     atexit.register(desk.close)
     base = url_path_join(server.web_app.settings["base_url"], "mlstore", "api")
     app: Any = server.web_app
-    app.add_handlers(".*$", [(url_path_join(base, path), *rest) for path, *rest in routes(desk)])
+    routes = [*handlers.routes(desk), *cells.routes(desk)]
+    app.add_handlers(".*$", [(url_path_join(base, path), *rest) for path, *rest in routes])
     server.log.info("mlstore: ready below /mlstore/api")

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from workbench.answers.profile import ColumnProfile, Count, Profile
+from workbench.language import Completion
+from workbench.language.about import About
+from workbench.language.check import Mistake
 from workbench.language.draft import Draft
 from workbench.plain.parameters import Parameter
 from workbench.plain.running import Running
@@ -287,5 +290,8 @@ TYPES: tuple[type, ...] = (
     Template,
     Templates,
     NewNotebook,
+    Completion,
+    About,
+    Mistake,
 )
 """All types that TypeScript is made of, each after those it uses."""

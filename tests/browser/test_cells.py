@@ -1,0 +1,210 @@
+"""Statements in cells, as a user types, completes, corrects, reads, formats and runs them."""
+
+# ruff: noqa: E501 (cells stay as they are typed)
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Locator, expect
+from playwright.sync_api import TimeoutError as Late
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import Visit
+
+pytestmark = pytest.mark.usefixtures("labextension")
+
+LOAD = "%load_ext workbench"
+TRIPS = """\
+%%mlstore
+create table harbour_trips as
+select i as trip_id, i % 3 as zone, i * 1.5 as fare, timestamp '2026-01-01' + i * interval 1 hour as started_at
+from range(40) t(i)"""
+FEATURES = """\
+%%mlstore transform trip_features ON harbour_trips KEY (trip_id) WHEN changed >= 5% AS
+-- what the model learns from
+select
+    trip_id,
+    one_hot(zone) as zone,
+    date_trunc('day', started_at) as day,
+    fare * 1.19 as gross
+from harbour_trips
+where fare > 3 and zone is not null"""
+
+
+def spans(cell: Locator) -> dict[str, str]:
+    """Return the colour of each word of a cell that has one of its own."""
+    found: dict[str, str] = cell.evaluate(
+        """cell => Object.fromEntries([...cell.querySelectorAll('.cm-line span')].map(
+            each => [each.textContent, getComputedStyle(each).color]))"""
+    )
+    return found
+
+
+def completions(visit: Visit, number: int, text: str) -> list[str]:
+    """Type, press Tab, and return what is offered."""
+    visit.type(number, text)
+    items = offered(visit)
+    labels = items.locator(".jp-Completer-match").all_inner_texts()
+    assert len(labels) == len(set(labels)), f"offered twice: {labels}"
+    return labels
+
+
+def offered(visit: Visit) -> Locator:
+    """Press Tab until something is offered: JupyterLab waits for a second only, on a busy machine too."""
+    items = visit.page.locator(".jp-Completer-item")
+    for _ in range(20):
+        visit.page.keyboard.press("Tab")
+        with suppress(Late):
+            items.first.wait_for(timeout=1500)
+            break
+    items.first.wait_for()
+    return items
+
+
+def close(visit: Visit) -> None:
+    visit.page.keyboard.press("Escape")
+    expect(visit.page.locator(".jp-Completer-item").first).to_be_hidden()
+
+
+def theme(visit: Visit, name: str) -> None:
+    visit.page.get_by_role("menuitem", name="Settings", exact=True).click()
+    visit.page.get_by_text("Theme", exact=True).hover()
+    visit.page.get_by_text(f"JupyterLab {name}", exact=True).click()
+    expect(visit.page.locator("body")).to_have_attribute("data-jp-theme-light", str(name == "Light").lower())
+
+
+def test_statements_are_highlighted_while_they_are_typed(visit: Visit) -> None:
+    python = (
+        "%%mlstore transform gross ON trips KEY (id) USING python AS\ndef gross(batch):\n    return batch"
+    )
+    lines = "import pandas\nruns = %mlstore runs trip_features --limit 5\nfor run in [1]:\n    print(run)"
+    visit.open(visit.lab.write("highlighting", FEATURES, python, lines, "select = 1"))
+    editor = visit.cell(0).locator(".cm-content")
+    expect(editor.locator(".mls-own")).to_have_text("one_hot")
+    expect(editor.locator(".mls-function:not(.mls-own)")).to_have_text("date_trunc")
+    colours = spans(visit.cell(0))
+    plain = visit.cell(0).locator(".cm-content").evaluate("each => getComputedStyle(each).color")
+    for word in ("transform", "KEY", "select", "'day'", "3", "-- what the model learns from"):
+        assert colours[word] != plain, word
+    assert colours["transform"] == colours["KEY"] == colours["select"]
+    assert spans(visit.cell(1))["def"] == colours["select"]
+    in_lines = spans(visit.cell(2))
+    assert in_lines["import"] == in_lines["for"] == in_lines["runs"] == colours["select"]
+    # Typed anew, a cell becomes a statement with the word mlstore, and Python again without it.
+    visit.type(3, "")
+    visit.page.keyboard.press("Control+a")
+    visit.page.keyboard.type("%%mlstore\nselect zone from trips")
+    assert spans(visit.cell(3))["select"] == colours["select"]
+    visit.page.keyboard.press("Control+Home")
+    for _ in range(3):
+        visit.page.keyboard.press("Delete")
+    expect(visit.cell(3).locator(".cm-content")).to_contain_text("lstore")
+    assert "select" not in spans(visit.cell(3))
+    visit.shoot("cells-light")
+    theme(visit, "Dark")
+    visit.shoot("cells-dark")
+    assert spans(visit.cell(0))["KEY"] != colours["KEY"]
+    theme(visit, "Light")
+    assert (visit.outside, visit.errors) == ([], [])
+
+
+def test_completion_knows_the_store_while_the_kernel_is_busy(visit: Visit) -> None:
+    visit.open(visit.lab.write("completing", LOAD, TRIPS, "import time; time.sleep(600)", "", ""))
+    visit.run(0)
+    visit.run(1)
+    visit.start(2)
+    expect(visit.page.get_by_text("Python 3 (ipykernel) | Busy")).to_be_visible()
+    labels = completions(visit, 3, "%%mlstore\nselect f")
+    assert "from" in labels
+    close(visit)
+    visit.page.keyboard.type("are, s from harbour_trips")
+    for _ in range(len(" from harbour_trips")):
+        visit.page.keyboard.press("ArrowLeft")
+    first = offered(visit).first
+    expect(first).to_contain_text("started_at")
+    expect(first).to_contain_text("timestamp")
+    visit.shoot("completing-columns")
+    visit.page.keyboard.press("Enter")
+    expect(visit.cell(3).locator(".cm-content")).to_contain_text("select fare, started_at from harbour_trips")
+    assert completions(visit, 4, "%%mlstore tra") == ["transform", "train", "trace"]
+    expect(visit.page.locator(".jp-Completer-docpanel")).to_contain_text("transform NAME")
+    visit.shoot("completing-verbs")
+    close(visit)
+    labels = completions(visit, 4, "in cheap LABEL fare MODEL ridge PARAMS {al")
+    assert labels == ["alpha"]
+    expect(visit.cell(4).locator(".cm-content")).to_contain_text("PARAMS {al")
+    close(visit)
+    visit.page.get_by_role("button", name="Interrupt").first.click()
+    assert (visit.outside, visit.errors) == ([], [])
+
+
+def test_mistakes_are_underlined_before_and_after_a_run(visit: Visit) -> None:
+    wrong = "%%mlstore transform late ON harbour_trips\n  KYE (trip_id) AS\nselect 1"
+    visit.open(
+        visit.lab.write("mistakes", LOAD, TRIPS, wrong, "%%mlstore\nselect zone, far\nfrom harbour_trips")
+    )
+    place = visit.cell(2).locator(".cm-lintRange-error")
+    expect(place).to_have_text("KYE")
+    place.hover()
+    expect(visit.page.locator(".mls-mistake")).to_contain_text("Did you mean 'KEY'?")
+    visit.shoot("mistakes")
+    visit.run(0)
+    visit.run(1)
+    visit.run(3)
+    after = visit.cell(3).locator(".cm-lintRange-error")
+    expect(after).to_have_text("far")
+    visit.cell(3).scroll_into_view_if_needed()
+    after.hover()
+    expect(visit.page.locator(".mls-mistake")).to_contain_text("far")
+    visit.shoot("mistakes-of-a-run")
+    visit.cell(3).locator(".cm-line", has_text="far").click()
+    visit.page.keyboard.press("End")
+    visit.page.keyboard.press("Control+ArrowLeft")
+    visit.page.keyboard.press("Control+ArrowRight")
+    visit.page.keyboard.type("e")
+    expect(after).to_have_count(0)
+    assert (visit.outside, visit.errors) == ([], [])
+
+
+def test_words_explain_themselves_and_sql_is_commented_and_laid_out(visit: Visit) -> None:
+    untidy = "%%mlstore\nselect zone,count(*) as trips, -- how many\navg(fare) as fare from harbour_trips group by zone order by trips desc, zone, fare limit 20"
+    visit.open(visit.lab.write("reading", FEATURES, untidy))
+    visit.cell(0).locator(".mls-own").hover()
+    about = visit.page.locator(".mls-about")
+    expect(about).to_contain_text("one_hot(c[, max")
+    visit.shoot("explaining")
+    visit.page.mouse.move(5, 5)
+    expect(about).to_have_count(0)
+    visit.cell(0).locator(".cm-line span", has_text=re.compile("^KEY$")).hover()
+    expect(about).to_contain_text("KEY (cols)")
+    editor = visit.cell(1).locator(".cm-content")
+    visit.type(1, "")
+    visit.page.keyboard.press("Control+/")
+    expect(editor.locator(".cm-line").last).to_have_text(re.compile("^-- avg"))
+    visit.page.keyboard.press("Control+/")
+    expect(editor.locator(".cm-line").last).to_have_text(re.compile("^avg"))
+    visit.page.keyboard.press("Alt+Shift+f")
+    expect(editor.locator(".cm-line")).to_have_text(
+        [
+            "%%mlstore",
+            "select",
+            "    zone,",
+            "    count(*) as trips, -- how many",
+            "    avg(fare) as fare",
+            "from harbour_trips",
+            "group by zone",
+            "order by trips desc, zone, fare",
+            "limit 20",
+        ]
+    )
+    visit.shoot("formatted")
+    visit.page.keyboard.press("Control+z")
+    expect(editor.locator(".cm-line")).to_have_count(3)
+    visit.cell(1).click(button="right")
+    visit.page.get_by_text("Format SQL of the Cell", exact=True).click()
+    expect(editor.locator(".cm-line")).to_have_count(9)
+    assert (visit.outside, visit.errors) == ([], [])
