@@ -141,7 +141,8 @@ def mistakes_of_run(cell: str, error: str) -> list[Mistake]:
     (27, 33)
     """
     known = magics(cell)
-    said = WorkbenchError(error.partition("\n\nLINE ")[0].strip())
+    message, _, more = error.partition("\n\nLINE ")
+    said = WorkbenchError(message.strip(), hint=more.partition("^")[2].strip())
     for magic in known:
         body = _header_end(magic.text)
         place = _engine_place(magic.text[body:], error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Sequence
 from functools import cache
 
@@ -57,5 +58,8 @@ def _example(example: str, gives: str) -> str:
 
 
 def _says(step: type) -> str:
-    """Take what the docstring of a step says before its sections."""
-    return inspect.cleandoc(step.__doc__ or "").partition("\n\nExamples\n")[0]
+    """Take what the docstring of a step says before its sections, a paragraph on a line."""
+    said = inspect.cleandoc(step.__doc__ or "").partition("\n\nExamples\n")[0]
+    said = re.sub(r"\A`[^\n]*?`: ", "", said).replace("`", "")
+    paragraphs = [re.sub(r"\n(?!- )\s*", " ", each) for each in said.split("\n\n")]
+    return "\n\n".join(each[:1].upper() + each[1:] for each in paragraphs)

@@ -54,7 +54,9 @@ export const VERBS = {
       "MODE",
       "ON ERROR",
       "BATCH",
-      "ISOLATE"
+      "ISOLATE",
+      "RETRY",
+      "RATE"
     ],
     "body": false
   },
@@ -73,7 +75,10 @@ export const VERBS = {
   },
   "refresh": {
     "clauses": [
-      "FULL"
+      "FULL",
+      "ERRORS",
+      "LIMIT",
+      "BUDGET"
     ],
     "body": false
   },

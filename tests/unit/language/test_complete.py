@@ -44,7 +44,7 @@ def test_clauses_that_are_left() -> None:
     assert offered("%%mlstore transform f ON flights KEY (id)\n  re|") == ["REFIT WHEN"]
     assert "WHEN" not in offered("%mlstore bind late ON flights(id) WHEN on write |")
     assert {"or", "COOLDOWN", "MODEL"} <= set(offered("%mlstore bind late ON flights(id) WHEN on write |"))
-    assert offered("%mlstore refresh late_features |") == ["FULL"]
+    assert offered("%mlstore refresh late_features |")[0] == "FULL"
     assert offered("%mlstore tables |") == []
 
 
