@@ -172,18 +172,22 @@ class _Filling:
                 self.writer.register(self.gone, found)
 
     def _commit(self, left: int | None, started: datetime, clock: float) -> Run:
-        """Write what waits; with the last of it, for which `left` is not None, the run as well."""
-        binding, work = self.work.binding, self.work
-        rows = self.done + self.waiting
+        """Write what waits, with a run; after the last of it, for which `left` is not None, all is told."""
+        binding, work, records = self.work.binding, self.work, self.lake.records
+        partial = bool(left is None or left or binding.limits.errors)
         run = Run(
             binding.name,
             KIND,
             work.plan.mode,
             work.plan.reason,
             {name: (work.watermarks.get(name), work.head) for name in work.inputs},
-            rows_read=rows,
-            rows_written=rows,
+            rows_read=self.waiting,
+            rows_written=self.waiting,
+            details={"model": work.predictor.ref, "errors": self.errors},
         )
+        if partial:
+            run = replace(run, details={**run.details, "partial": True, "left": left})
+        rows = self.done + self.waiting
         message = f"predict {binding.column} ON {binding.table}"
         if left is None or left or self.commits:
             message += f", {rows:,} rows" + (f", {left:,} left" if left else "")
@@ -192,25 +196,15 @@ class _Filling:
             self._write(tx)
             if not self.commits:
                 self._show(tx)
-            if left is not None:
-                details = {"model": work.predictor.ref, "errors": self.errors}
-                if left or binding.limits.errors:
-                    details |= {"partial": True, "left": left}
-                else:
-                    self.lake.records.set_watermarks(
-                        tx, binding.name, dict.fromkeys(work.inputs, work.head), work.watermarks
-                    )
-                run = replace(
-                    run,
-                    rows_deleted=self.deleted,
-                    seconds=time.perf_counter() - clock,
-                    details=details,
-                )
-                self.lake.records.append_run(tx, run, started)
+            if not partial:
+                marks = dict.fromkeys(work.inputs, work.head)
+                records.set_watermarks(tx, binding.name, marks, work.watermarks)
+            run = replace(run, rows_deleted=self.deleted, seconds=time.perf_counter() - clock)
+            records.append_run(tx, run, started)
         assert tx.snapshot is not None
         self.seen, self.done, self.waiting, self.parts = tx.snapshot, rows, 0, []
         self.commits += 1
-        return replace(run, snapshot=tx.snapshot)
+        return replace(run, rows_read=rows, rows_written=rows, snapshot=tx.snapshot)
 
     def _check_alone(self, tx: Transaction) -> None:
         """Refuse to write over what somebody else wrote, or by a definition that is no longer the newest.

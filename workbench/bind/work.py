@@ -195,11 +195,12 @@ def _decide(
         return Full(ASKED)
     if binding.limits.errors:
         return Incremental(binding.key, "rows that failed")
-    last = last_model(cursor, binding)
-    if last is None:
+    models = last_models(cursor, binding)
+    if not models:
         return Full("first run")
-    if last != ref:
-        return Full(f"the model moved from {last} to {ref}")
+    others = [each for each in models if each != ref]
+    if others:
+        return Full(f"the model moved from {others[0]} to {ref}")
     changed = moved(cursor, watermarks, inputs, head)
     if not changed:
         return Noop()
@@ -208,17 +209,23 @@ def _decide(
     return Incremental(binding.key, f"{', '.join(changed)} changed")
 
 
-def last_model(cursor: Cursor, binding: Binding) -> str | None:
-    """Return the model by which the binding was last brought up to date; None if it never was.
+def last_models(cursor: Cursor, binding: Binding) -> list[str]:
+    """Return by which models predictions were made, the one that made them all first; empty if none did.
 
-    A run that left rows over does not count.
+    Runs that left rows over come after it: they may have used others.
     """
-    row = execute(
-        cursor,
-        "SELECT details, snapshot_id FROM lake.mlstore.runs WHERE name = ? AND kind = 'binding' "
-        "AND status = 'ok' AND NOT contains(details, '\"partial\"') ORDER BY snapshot_id DESC LIMIT 1",
-        [binding.name],
-    ).fetchone()
-    if row is None or (binding.snapshot is not None and row[1] < binding.snapshot):
-        return None
-    return str(json.loads(row[0])["model"])
+    found: list[str] = []
+    # The last run tells nearly always; more are read only where it left rows over.
+    for limit in ("LIMIT 1", ""):
+        rows = execute(
+            cursor,
+            "SELECT details FROM lake.mlstore.runs WHERE name = ? AND kind = 'binding' AND status = 'ok' "
+            f"AND snapshot_id >= ? ORDER BY snapshot_id DESC, rowid DESC {limit}",
+            [binding.name, binding.snapshot or 0],
+        ).fetchall()
+        found = []
+        for details in (json.loads(text) for (text,) in rows):
+            found.append(str(details["model"]))
+            if not details.get("partial"):
+                return list(dict.fromkeys(reversed(found)))
+    return []
