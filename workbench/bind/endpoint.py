@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.bind.definition import Binding
-from workbench.bind.isolation import open_predictor
+from workbench.bind.fill import Asker, arrow_type
 from workbench.bind.predictors import Predictor
+from workbench.bind.source import read_source
+from workbench.bind.work import find_predictor
 from workbench.engines.duckdb import execute
 from workbench.errors import InvalidData, ModelError, NotFound, WorkbenchError
-from workbench.names import quote, quote_all, quote_name
+from workbench.names import quote
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,18 +40,25 @@ class Endpoint:
     """
 
     def __init__(self, lake: Lake, binding: Binding, isolate: str | None = None) -> None:
+        import pyarrow as pa
+
         self.binding = binding
         self._lake = lake
-        relation = f"lake.{quote_name(binding.on)}"
-        schema = execute(lake.cursor(), f"FROM {relation} LIMIT 0").to_arrow_table().schema
-        names = {name.lower(): name for name in schema.names}
-        bound = [names.get(each.lower(), each) for each in binding.columns or schema.names]
-        self._relation = relation
-        self.predictor: Predictor = open_predictor(
-            lake, binding.model, schema.empty_table().select(bound).schema, isolate=isolate or binding.isolate
-        )
-        self.inputs: pa.Schema = schema.empty_table().select(self._spelled(names)).schema
-        self.key: pa.Schema = schema.empty_table().select(list(binding.key)).schema
+        cursor = lake.cursor()
+        source = read_source(lake, binding.on, cursor, lake.tables.all(cursor))
+        where = replace(binding, isolate=isolate or binding.isolate)
+        self.predictor: Predictor = find_predictor(lake, cursor, where, source)
+        columns = [source.spelled(each) for each in self.predictor.inputs]
+        values = zip(columns, source.expressions(columns), strict=True)
+        # The key may be an input as well, so it stands first, under names of its own.
+        shown = [f"t.{quote(each)} AS __key_{number}" for number, each in enumerate(binding.key)]
+        shown += [f"{value} AS {quote(name)}" for name, value in values]
+        self._query = f"SELECT {', '.join(shown)} FROM {source.rows(columns)}"
+        found = list(execute(cursor, f"{self._query} LIMIT 0").to_arrow_table().schema)
+        places = zip(binding.key, found, strict=False)
+        self.key: pa.Schema = pa.schema([field.with_name(name) for name, field in places])
+        self.inputs: pa.Schema = pa.schema(found[len(binding.key) :])
+        self._kind = arrow_type(cursor, self.predictor.value_type)
         # Whatever is loaded late is loaded now, and not when the first request waits for it.
         self.predictor.predict(_batch(self.inputs, []))
 
@@ -57,12 +66,6 @@ class Endpoint:
     def ref(self) -> str:
         """The model with its version."""
         return self.predictor.ref
-
-    def _spelled(self, names: Mapping[str, str]) -> list[str]:
-        missing = [each for each in self.predictor.inputs if each.lower() not in names]
-        if missing:
-            raise NotFound.named("column", missing[0], names.values(), within=self.binding.on)
-        return [names[each.lower()] for each in self.predictor.inputs]
 
     def ask_rows(self, rows: Sequence[object]) -> list[Answer]:
         """Predict rows given by column name; a row that cannot be used has an error, the others answers."""
@@ -76,7 +79,7 @@ class Endpoint:
         asked, bad = _read(given, self.key, f"the key of {self.binding.on}")
         wanted = _keys(asked, self.key.names)
         rows = self._look_up([key for place, key in enumerate(wanted) if place not in bad])
-        found = {key: place for place, key in enumerate(_keys(rows, self.key.names))}
+        found = {key: place for place, key in enumerate(_keys(rows, rows.schema.names[: len(self.key)]))}
         for place, key in enumerate(wanted):
             if place not in bad and key not in found:
                 shown = ", ".join(
@@ -88,14 +91,13 @@ class Endpoint:
 
     def _look_up(self, keys: Sequence[tuple[Any, ...]]) -> pa.Table:
         """Read the inputs of rows by key; a condition on values lets the lake skip files."""
-        wanted = list(dict.fromkeys([*self.key.names, *self.inputs.names]))
         unique = list(dict.fromkeys(keys))
         if len(self.key) == 1:
-            condition = f"{quote(self.key.names[0])} IN ({', '.join('?' for _ in unique) or 'NULL'})"
+            condition = f"t.{quote(self.key.names[0])} IN ({', '.join('?' for _ in unique) or 'NULL'})"
         else:
-            one = "(" + " AND ".join(f"{quote(name)} = ?" for name in self.key.names) + ")"
+            one = "(" + " AND ".join(f"t.{quote(name)} = ?" for name in self.key.names) + ")"
             condition = " OR ".join(one for _ in unique) or "false"
-        text = f"SELECT {quote_all(wanted)} FROM {self._relation} WHERE {condition}"
+        text = f"{self._query} WHERE {condition}"
         return execute(self._lake.cursor(), text, [part for key in unique for part in key]).to_arrow_table()
 
     def _ask(self, batch: pa.RecordBatch, bad: Mapping[int, WorkbenchError]) -> list[Answer]:
@@ -106,23 +108,19 @@ class Endpoint:
         if not usable:
             return [Answer(error=bad[place]) for place in range(batch.num_rows)]
         asked = batch.take(pa.array(usable)) if bad else batch
-        answers = iter(_answers(self.predictor, asked))
+        answers = iter(self._answers(asked))
         return [
             Answer(error=bad[place]) if place in bad else next(answers) for place in range(batch.num_rows)
         ]
 
-
-def _answers(predictor: Predictor, batch: pa.RecordBatch) -> list[Answer]:
-    """Ask a model; where it fails, halve the rows until those on which it fails stand alone."""
-    try:
-        table = predictor.predict(batch)
-    except ModelError as error:
-        if batch.num_rows == 1:
-            return [Answer(error=error)]
-        half = batch.num_rows // 2
-        return _answers(predictor, batch.slice(0, half)) + _answers(predictor, batch.slice(half))
-    values, scores = table["value"].to_pylist(), table["score"].to_pylist()
-    return [Answer(value, score) for value, score in zip(values, scores, strict=True)]
+    def _answers(self, batch: pa.RecordBatch) -> list[Answer]:
+        """Ask the model; rows on which it fails are set apart, as where predictions are kept."""
+        ((_, table),) = Asker(self.predictor, self._kind, strict=False).answer([batch])
+        columns = (table[name].to_pylist() for name in ("value", "score", "error"))
+        return [
+            Answer(value, score, None if error is None else ModelError(error))
+            for value, score, error in zip(*columns, strict=True)
+        ]
 
 
 def _read(

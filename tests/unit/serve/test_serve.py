@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -44,7 +44,8 @@ class Served:
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.listening]})
         self.thread.start()
         self.url = f"http://127.0.0.1:{self.listening.getsockname()[1]}"
-        self.client = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {TOKEN}"})
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        self.client = httpx.Client(base_url=self.url, headers=headers, timeout=60)
         while not self.server.started:
             time.sleep(0.01)
 
@@ -252,16 +253,22 @@ def test_a_new_champion_and_a_new_binding_are_picked_up(served: Served) -> None:
         "slow", "FROM trip_features", label="slow", key="id", model="xgboost", params={"n_estimators": 5}
     )
     served.store.bind("again", on="trip_features", model="slow@1")
-    end = time.monotonic() + 20
-    while served.ask("slow_prediction", {"keys": [1]})["model"] != "slow@2" and time.monotonic() < end:
-        time.sleep(0.05)
-    assert served.ask("slow_prediction", {"keys": [1]})["model"] == "slow@2"
-    assert served.ask("again", {"keys": [1]})["model"] == "slow@1"
+
+    def model(binding: str) -> object:
+        answer = served.client.post(f"/predict/{binding}", json={"keys": [1]})
+        return answer.json()["model"] if answer.status_code == 200 else answer.status_code
+
+    assert until(lambda: model("slow_prediction") == "slow@2")
+    assert until(lambda: model("again") == "slow@1")
     served.store.drop("again")
-    while served.client.post("/predict/again", json={"keys": [1]}).status_code == 200:
-        assert time.monotonic() < end
+    assert until(lambda: model("again") == 404)
+
+
+def until(condition: Callable[[], bool], seconds: float = 30) -> bool:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
         time.sleep(0.05)
-    served.ask("again", {"keys": [1]}, 404)
+    return condition()
 
 
 def test_a_model_that_fails_fails_its_rows(
@@ -276,9 +283,24 @@ def test_a_model_that_fails_fails_its_rows(
     store.bind("twice", on="t", model="py:picky_model:f", inputs=["v"])
     desk = Desk(store)
     desk.look()
+    assert desk.ask("twice", {"keys": []}).answers == []
     answers = desk.ask("twice", {"keys": [5, 3, 1]}).answers
     assert [each.value for each in answers] == [10, None, 2]
     assert "three" in str(answers[1].error)
+
+
+def test_a_model_of_predictions_gets_what_is_kept(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "chained_model.py").write_text("def f(rows):\n    return rows.column(rows.num_columns - 1)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    store.load("t", [{"id": number, "v": 10 * number} for number in range(4)], key="id")
+    store.bind("first", on="t", model="py:chained_model:f", inputs=["v"])
+    store.bind("second", on="predictions.t", model="py:chained_model:f", inputs=["id", "first"])
+    desk = Desk(store)
+    desk.look()
+    assert [each.value for each in desk.ask("second", {"keys": [3, 1]}).answers] == [30, 10]
+    assert [each.value for each in desk.ask("second", {"rows": [{"id": 1, "first": 7}]}).answers] == [7]
 
 
 def test_keys_of_several_columns_and_of_days(
