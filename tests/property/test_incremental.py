@@ -35,9 +35,9 @@ WRITES = st.lists(
         st.tuples(st.just("again"), st.sampled_from("tu"), st.integers(2, 4)),
         st.tuples(st.just("merge"), st.sampled_from("tu"), st.integers(1, 3)),
         st.tuples(st.just("twice"), st.sampled_from("tuv"), st.integers(0, 3)),
-        st.tuples(st.just("undo"), st.sampled_from("tu"), st.none()),
+        st.tuples(st.just("undo"), st.sampled_from("tuv"), st.none()),
         st.tuples(st.just("column"), st.sampled_from("tuv"), st.none()),
-        st.tuples(st.just("compact"), st.just(""), st.none()),
+        st.tuples(st.just("compact"), st.just(""), st.booleans()),
         st.tuples(st.just("insert"), st.sampled_from("tuv"), ROWS),
         st.tuples(st.just("refresh"), st.just(""), st.none()),
     ),
@@ -147,7 +147,9 @@ def write(store: Store, step: tuple[str, str, Any], first: int, made: list[str])
         return f"-- undo {table} TO {first}"
     else:
         store._lake.cursor().execute("CALL ducklake_merge_adjacent_files('lake')")
-        return "-- merge adjacent files"
+        if what:
+            store._lake.cursor().execute("CALL ducklake_rewrite_data_files('lake', delete_threshold => 0)")
+        return f"-- merge adjacent files{', rewrite' if what else ''}"
     store.sql(sql)
     return sql
 

@@ -210,14 +210,18 @@ class Lake:
         return int(row[0])
 
     @contextmanager
-    def pinned(self, cursor: Cursor | None = None, *, discard: bool = False) -> Iterator[tuple[Cursor, int]]:
+    def pinned(
+        self, cursor: Cursor | None = None, *, discard: bool = False, reuse: bool = False
+    ) -> Iterator[tuple[Cursor, int]]:
         """Read at one snapshot: gives a cursor and the snapshot.
 
         Temporary tables made inside stay on the cursor after the block when the caller brought it.
-        `discard` rolls back at the end, so that text of a user's that writes after all writes nothing.
+        `discard` rolls back at the end, so that text of a user's that writes after all writes nothing;
+        where it leaves no setting either, `reuse` keeps the cursor for the next reader.
         """
         own = cursor is None
-        cursor = cursor or (self._idle_cursor() if discard else self.new_cursor())
+        reuse = reuse and discard and own
+        cursor = cursor or (self._idle_cursor() if reuse else self.new_cursor())
         try:
             cursor.execute("BEGIN")
             try:
@@ -227,7 +231,7 @@ class Lake:
                     cursor.execute("ROLLBACK")
                 raise
             cursor.execute("ROLLBACK" if discard else "COMMIT")
-            if own and discard and not self._closed:
+            if reuse and not self._closed:
                 self._idle.append(cursor)
                 own = False
         finally:

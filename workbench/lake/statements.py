@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Parameters = Mapping[str, Any]
 
 _VIRTUAL = ("rowid", "snapshot_id")
+_SETTING = re.compile(r"\bpragma\b", re.IGNORECASE)
 _RENAME = re.compile(r"\balter\s+table\b.*\brename\s+to\b", re.IGNORECASE | re.DOTALL)
 _DONE = {
     "insert": "inserted",
@@ -52,7 +53,7 @@ def run_sql(lake: Lake, sql: str, *, shown: str | None = None, params: Parameter
     refuse_upkeep(sql)
     bound = [(text, {name: _given(params, name) for name in names}) for text, _, names in statements]
     if all(kind == "read" for _, kind, _ in statements):
-        with lake.pinned(discard=True) as (cursor, snapshot):
+        with lake.pinned(discard=True, reuse=not _SETTING.search(sql)) as (cursor, snapshot):
             table = [_fetch(lake, cursor, text, values) for text, values in bound][-1]
         return Result(table, snapshot, time.perf_counter() - clock, shown or sql)
     return lake.retry(lambda: _write(lake, sql, shown or sql, bound, clock))

@@ -19,6 +19,7 @@ import pytest
 from workbench.errors import Conflict, InvalidData, NotFound, StoreCorrupt, StoreVersion, Unsupported
 from workbench.lake import Lake
 from workbench.lake.record_tables import SPEC
+from workbench.lake.statements import run_sql
 
 
 def make(lake: Lake, name: str = "t", rows: str = "SELECT range AS id, 'x' AS v FROM range(3)") -> int:
@@ -436,3 +437,20 @@ def test_a_store_of_an_older_version_gets_the_records_it_lacks(tmp_path: Path) -
             assert lake.tables.find("flights") is not None
             with lake.at(before) as cursor:
                 assert cursor.execute("SELECT count(*) FROM flights").fetchone()
+
+
+def test_a_setting_of_one_question_is_gone_in_the_next(lake: Lake) -> None:
+    ask = "SELECT current_setting('enable_profiling') AS p"
+    before = run_sql(lake, ask).rows()
+    run_sql(lake, "PRAGMA enable_profiling")
+    assert run_sql(lake, ask).rows() == before
+
+
+def test_a_question_that_fails_leaves_the_next_one_alone(lake: Lake) -> None:
+    run_sql(lake, "CREATE TABLE t AS SELECT 1 AS a")
+    for _ in range(2):
+        with pytest.raises(NotFound):
+            run_sql(lake, "FROM nowhere")
+        assert run_sql(lake, "FROM t").rows() == [{"a": 1}]
+    run_sql(lake, "INSERT INTO t VALUES (2)")
+    assert len(run_sql(lake, "FROM t").rows()) == 2
