@@ -179,7 +179,10 @@ class Bind(Statement):
     on_error: str = choice("ON ERROR", "null|keep|fail", "What to do with rows that fail.", default="null")
     batch: int | None = clause("BATCH", "count", "How many rows the model gets at once.", default=None)
     isolate: str | None = choice(
-        "ISOLATE", "none|process|env|container", "Where the model runs.", default=None
+        "ISOLATE",
+        "none|process|env|container",
+        "Where the model runs; one from elsewhere in a process of its own.",
+        default=None,
     )
     retry: int = clause(
         "RETRY", "count", "How often a call that failed for a passing reason is made again.", default=0

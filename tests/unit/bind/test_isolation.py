@@ -260,7 +260,8 @@ def test_changed_code_is_loaded_anew(lake: Lake, folder: Path) -> None:
 
 def test_interrupting_ends_the_process(lake: Lake, folder: Path) -> None:
     model = isolated(lake, "hangs")
-    process = model._worker()._process
+    (worker,) = warm.workers(lake.folder, "py:bad_models:hangs")
+    process = worker._process
     assert process is not None
     timer = threading.Timer(0.3, _thread.interrupt_main)
     timer.start()
@@ -304,6 +305,28 @@ def test_few_workers_are_kept(lake: Lake, folder: Path, monkeypatch: pytest.Monk
     first = isolated(lake, "process").predict(rows(1))["value"][0].as_py()
     assert isolated(lake, "double").predict(rows(1))["value"].to_pylist() == [2]
     assert not is_running(first)
+
+
+def test_a_worker_in_use_is_not_ended_to_make_room(
+    lake: Lake, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm, "KEPT", 1)
+    monkeypatch.setenv("MLSTORE_ISOLATE_SECONDS", "1.5")
+    said = []
+
+    def ask() -> None:
+        try:
+            slow.predict(rows(3))
+        except ModelError as error:
+            said.append(error.message)
+
+    slow = isolated(lake, "hangs")
+    thread = threading.Thread(target=ask)
+    thread.start()
+    for name in ("double", "process"):
+        isolated(lake, name)
+    thread.join()
+    assert "ended after 1.5 s" in said[0], "and not before"
 
 
 def test_errors_keep_their_class(lake: Lake, folder: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench.bind.isolation.process import Died, Failed
-from workbench.bind.isolation.warm import Recipe, Worker, worker
+from workbench.bind.isolation.warm import Recipe, use
 from workbench.errors import ModelError, WorkbenchError
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class Isolated:
         self._given_up: str | None = None
         self._empty: dict[pa.Schema, pa.Table] = {}
         try:
-            description = self._worker().describe()
+            with use(recipe) as worker:
+                description = worker.describe()
         except Failed as error:
             raise ModelError(f"{ref} cannot be loaded: {error.message}", hint=error.hint) from None
         known = known or Described(
@@ -64,7 +65,8 @@ class Isolated:
     @property
     def network(self) -> str:
         """How the network is kept from it; see `worker.confine`."""
-        return self._worker().network
+        with use(self._recipe) as worker:
+            return worker.network
 
     def predict(self, batch: pa.RecordBatch | pa.Table) -> pa.Table:
         """Predict rows; see `Predictor.predict`.
@@ -86,7 +88,8 @@ class Isolated:
     def _predict(self, batch: pa.RecordBatch | pa.Table) -> pa.Table:
         started = time.monotonic()
         try:
-            table = self._worker().predict(batch)
+            with use(self._recipe) as worker:
+                table = worker.predict(batch)
         except WorkbenchError as error:
             self._count(batch.num_rows, time.monotonic() - started, error)
             if not isinstance(error, Failed):
@@ -110,6 +113,3 @@ class Isolated:
                 f"{self._name} was given up for this run, having ended its process {self._deaths} times in a "
                 f"row: {error.message}"
             )
-
-    def _worker(self) -> Worker:
-        return worker(self._recipe)

@@ -7,7 +7,8 @@ import os
 import sys
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,8 @@ from workbench.bind.isolation.process import Process
 if TYPE_CHECKING:
     import pyarrow as pa
 
-KEPT = 4
-"""How many workers are kept; the one not asked for longest goes first."""
+KEPT = 8
+"""How many idle workers are kept; the one not asked for longest goes first."""
 
 LOADING = 300.0
 """Seconds a model may take to load."""
@@ -61,6 +62,7 @@ class Worker:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.network = ""
+        self.users = 0
         self._process: Process | None = None
         self._description: dict[str, Any] = {}
         self._lock = threading.RLock()
@@ -144,16 +146,23 @@ _workers: dict[str, Worker] = {}
 _workers_lock = threading.Lock()
 
 
-def worker(recipe: Recipe) -> Worker:
-    """Return the worker of a recipe, a warm one where there is one."""
+@contextmanager
+def use(recipe: Recipe) -> Iterator[Worker]:
+    """Give the worker of a recipe, a warm one where there is one; nobody ends it meanwhile to make room."""
     name = repr(recipe)
     with _workers_lock:
         found = _workers.pop(name, None) or Worker(recipe)
+        found.users += 1
         _workers[name] = found
-        idle: Sequence[str] = list(_workers)[:-KEPT]
-        for each in idle:
-            _workers.pop(each).end()
-    return found
+    try:
+        yield found
+    finally:
+        with _workers_lock:
+            found.users -= 1
+            idle = [each for each, one in _workers.items() if not one.users]
+            gone = [_workers.pop(each) for each in idle[:-KEPT]]
+        for each in gone:
+            each.end()
 
 
 def workers(folder: Path, ref: str) -> list[Worker]:
