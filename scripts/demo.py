@@ -1,4 +1,4 @@
-"""Run the quickstart in a fresh folder; leave the executed notebook, its page and its store there."""
+"""Run a template in a fresh folder; leave the executed notebook, its page and its store there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 from nbformat.sign import NotebookNotary
 
-QUICKSTART = Path(__file__).resolve().parent.parent / "notebooks" / "quickstart.ipynb"
+TEMPLATES = Path(__file__).resolve().parent.parent / "notebooks"
 
 
 class Narrated(NotebookClient):
@@ -37,12 +37,12 @@ def _title(source: str) -> str:
     return first[:68]
 
 
-def run(folder: Path) -> Path:
-    """Execute the quickstart in `folder`, which is emptied first; return the executed notebook."""
+def run(folder: Path, name: str = "quickstart") -> Path:
+    """Execute a template in `folder`, which is emptied first; return the executed notebook."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    notebook = nbformat.read(QUICKSTART, as_version=4)
-    target = folder / QUICKSTART.name
+    target = folder / f"{name}.ipynb"
+    notebook = nbformat.read(TEMPLATES / target.name, as_version=4)
     try:
         Narrated(
             notebook,
@@ -61,16 +61,17 @@ def run(folder: Path) -> Path:
 
 
 def main() -> int:
-    """Run the quickstart in the folder named on the command line."""
+    """Run a template in the folder named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where to run; removed first")
-    folder = parser.parse_args().folder
-    print("Running the quickstart:")
+    parser.add_argument("--template", default="quickstart", help="which one (default: quickstart)")
+    given = parser.parse_args()
+    print(f"Running {given.template}:")
     start = time.perf_counter()
     try:
-        notebook = run(folder)
+        notebook = run(given.folder, given.template)
     except CellExecutionError as error:
-        print(f"\n\nThe quickstart failed:\n{error}", file=sys.stderr)
+        print(f"\n\n{given.template} failed:\n{error}", file=sys.stderr)
         return 1
     print(f"\nDone in {time.perf_counter() - start:.0f} s. The results:")
     print(f"  notebook  {notebook}\n  page      {notebook.with_suffix('.html')}")

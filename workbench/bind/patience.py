@@ -13,7 +13,7 @@ from workbench.errors import InvalidData, ModelError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from workbench.bind.predictors import Predictor
+    from workbench.bind.predictors import Choice, Predictor
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 """Seconds before the first repetition and at most; each waits twice as long as the one before."""
@@ -95,6 +95,16 @@ class Patient:
     def value_type(self) -> str:
         """The DuckDB type of its values."""
         return self.predictor.value_type
+
+    @property
+    def choice(self) -> Choice | None:
+        """How the model is asked, where that was decided."""
+        return getattr(self.predictor, "choice", None)
+
+    @property
+    def batch_rows(self) -> int:
+        """How many rows to give it at once."""
+        return self.predictor.batch_rows
 
     def predict(self, batch: pa.RecordBatch | pa.Table) -> pa.Table:
         """Predict rows; see `Predictor.predict`."""

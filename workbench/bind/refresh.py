@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from workbench.bind.definition import KIND, Binding, bindings
 from workbench.bind.fill import BATCH_ROWS, Asker, arrow_type
+from workbench.bind.predictors import how_asked
 from workbench.bind.view import show_bindings, shown_columns
 from workbench.bind.work import HASH, Work, look
 from workbench.derivation import Full, Noop, Plan, Run
@@ -144,7 +145,8 @@ class _Filling:
         work, limits = self.work, self.work.binding.limits
         if limits.over:
             return
-        size = work.binding.batch or (_BOUNDED_BATCH_ROWS if limits.deadline is not None else BATCH_ROWS)
+        most = _BOUNDED_BATCH_ROWS if limits.deadline is not None else BATCH_ROWS
+        size = work.binding.batch or min(most, work.predictor.batch_rows)
         limit = "" if limits.rows is None else f" LIMIT {limits.rows}"
         schema, rows = stream(execute(self.reader, work.todo() + limit), size)
         # A model that cannot answer about no rows cannot be used at all: no row is to blame for it.
@@ -183,7 +185,7 @@ class _Filling:
             {name: (work.watermarks.get(name), work.head) for name in work.inputs},
             rows_read=self.waiting,
             rows_written=self.waiting,
-            details={"model": work.predictor.ref, "errors": self.errors},
+            details={"model": work.predictor.ref, "errors": self.errors, **how_asked(work.predictor)},
         )
         if partial:
             run = replace(run, details={**run.details, "partial": True, "left": left})

@@ -6,14 +6,18 @@ import importlib.util
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import duckdb
 
+from workbench import errors
+from workbench.engines import embedding
 from workbench.errors import (
     Conflict,
     InvalidData,
+    ModelError,
     NotFound,
     StatementError,
     StoreCorrupt,
@@ -33,6 +37,10 @@ REQUIRED_EXTENSIONS = ("sqlite_scanner", "ducklake")
 
 _ANALYZED = re.compile(
     r"(?:\s|--[^\n]*\n|/\*.*?\*/)*explain\s+(?:\(\s*)?analyze\b", re.IGNORECASE | re.DOTALL
+)
+_RAISED = re.compile(
+    r"Python exception occurred while executing the UDF: (?P<kind>\w+): (?P<said>.*?)(?:\n\nAt:\n.*)?\Z",
+    re.DOTALL,
 )
 _FETCHED_ROWS = 122_880  # one row group of DuckDB's
 
@@ -64,7 +72,25 @@ def connect() -> Cursor:
     connection.execute("SET TimeZone = 'UTC'")
     for name in REQUIRED_EXTENSIONS:
         load_extension(connection, name)
+    provide_embeddings(connection)
     return connection
+
+
+def provide_embeddings(connection: Cursor) -> None:
+    """Let queries on a connection call the function that `embed()` becomes, unless they can."""
+    known = f"SELECT 1 FROM duckdb_functions() WHERE function_name = {literal(embedding.FUNCTION)}"
+    if connection.execute(known).fetchone() is None:
+        register_function(connection, embedding.FUNCTION, embedding.embed, "FLOAT[]")
+
+
+def register_function(connection: Cursor, name: str, compute: Callable[..., Any], kind: str) -> None:
+    """Make a function of the engine from one over Arrow arrays.
+
+    It takes any arguments, gets NULLs too, and returns values of the DuckDB type `kind`.
+    """
+    # DuckDB evaluates annotations to guess types; a lambda has none. Its stubs know enums only.
+    create: Any = connection.create_function
+    create(name, lambda *arrays: compute(*arrays), None, kind, type="arrow", null_handling="special")  # noqa: PLW0108
 
 
 def confine(connection: Cursor, folder: Path) -> None:
@@ -251,12 +277,20 @@ def reraise(error: Exception, known: Names | None = None) -> NoReturn:
 
 
 def _is_interrupt(error: Exception) -> bool:
-    return isinstance(error, duckdb.InterruptException) or str(error) == "Query interrupted"
+    raised = _RAISED.search(str(error))
+    return (
+        isinstance(error, duckdb.InterruptException)
+        or str(error) == "Query interrupted"
+        or (raised is not None and raised["kind"] == "KeyboardInterrupt")
+    )
 
 
 def translate(error: duckdb.Error, known: Names | None = None) -> WorkbenchError:
     """Turn an error of DuckDB into one of the store, keeping the engine's line and caret."""
     text = str(error)
+    raised = _RAISED.search(text)
+    if raised:
+        return _raised_in_function(raised["kind"], raised["said"])
     if _is_conflict(text):
         return Conflict(f"Another writer was faster: {text}", hint="Run it again.")
     missing = re.search(r"Table with name (\S+) does not exist", text)
@@ -286,6 +320,15 @@ def is_locked(error: duckdb.Error) -> bool:
 
 def _is_full(text: str) -> bool:
     return "No space left on device" in text or "disk is full" in text
+
+
+def _raised_in_function(kind: str, said: str) -> WorkbenchError:
+    """Return what a Python function raised that the engine called; of other errors, one of the model."""
+    message, _, hint = said.strip().partition("\n")
+    own = getattr(errors, kind, None)
+    if isinstance(own, type) and issubclass(own, WorkbenchError):
+        return own(message, hint=hint)
+    return ModelError(f"{kind}: {message}", hint=hint)
 
 
 def _is_conflict(text: str) -> bool:
@@ -319,3 +362,19 @@ def _place(text: str) -> tuple[int | None, int | None]:
     caret = re.search(r"^( *)\^", text[found.end() :], re.MULTILINE)
     column = len(caret.group(1)) - (found.end() - found.start()) + 1 if caret else None
     return int(found.group(1)), column
+
+
+@lru_cache(maxsize=256)
+def type_name(kind: pa.DataType) -> str:
+    """Return how the engine calls a type of Arrow's.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> type_name(pa.list_(pa.float32()))
+    'FLOAT[]'
+    """
+    import pyarrow as pa
+
+    with duckdb.connect(":memory:") as connection:
+        return str(connection.from_arrow(pa.table({"v": pa.array([], kind)})).types[0])

@@ -17,7 +17,15 @@ from weakref import WeakSet
 
 import duckdb
 
-from workbench.engines.duckdb import Cursor, confine, connect, execute, is_locked, reraise
+from workbench.engines.duckdb import (
+    Cursor,
+    confine,
+    connect,
+    execute,
+    is_locked,
+    register_function,
+    reraise,
+)
 from workbench.errors import Conflict, InvalidData, StoreCorrupt, StoreFull
 from workbench.lake import folder as folders
 from workbench.lake.changes import ChangeSet, read_changes
@@ -189,9 +197,7 @@ class Lake:
         with self._functions_lock:
             if name in self._functions:
                 return
-            # DuckDB evaluates annotations to guess types; a lambda has none. Its stubs know enums only.
-            create: Any = self._connection.create_function
-            create(name, lambda *arrays: compute(*arrays), None, kind, type="arrow", null_handling="special")  # noqa: PLW0108
+            register_function(self._connection, name, compute, kind)
             self._functions.add(name)
 
     def ibis(self) -> Backend:

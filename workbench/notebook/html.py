@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable
 from html import escape
 
@@ -9,6 +10,7 @@ from workbench.notebook.board import board
 from workbench.notebook.picture import draw
 from workbench.notebook.style import CSS
 from workbench.plain import Block, Card, Code, Facts, Grid, Heading, Note, Picture, Tick
+from workbench.plain.values import IMAGE_KINDS
 
 
 def render(blocks: Iterable[Block]) -> str:
@@ -117,9 +119,19 @@ def _cell(grid: Grid, r: int, c: int, value: str | None) -> str:
     )
     if value is None:
         return f'<td{_class(names)}><span class="mls-null">NULL</span></td>'
+    image = grid.images.get((r, c))
+    if image is not None:
+        return f"<td{_class(names)}>{_image(image, value)}</td>"
     # A long value is cut by the style sheet; the whole of it shows on hovering.
     title = f' title="{escape(value)}"' if len(value) > _LONG else ""
     return f"<td{_class(names)}{title}>{escape(_one_line(value))}</td>"
+
+
+def _image(data: bytes, words: str) -> str:
+    """Draw a picture as part of the page."""
+    kind = next(kind for start, kind in IMAGE_KINDS.items() if data.startswith(start))
+    source = f"data:image/{kind};base64,{b64encode(data).decode()}"
+    return f'<img src="{source}" alt="{escape(words)}" class="mls-image">'
 
 
 def _one_line(value: str) -> str:

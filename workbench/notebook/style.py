@@ -57,6 +57,7 @@ color:var(--mls-muted);display:block;font-size:10.5px;font-weight:400}
 .mls.mls table.mls-grid tbody tr,.mls.mls table.mls-grid tbody tr:nth-child(n){background:transparent}
 .mls.mls table.mls-grid tbody tr:hover{background:var(--mls-soft)}
 .mls.mls table.mls-grid .mls-right{font-variant-numeric:tabular-nums;text-align:right}
+.mls.mls table.mls-grid .mls-image{max-height:96px;min-height:32px;vertical-align:middle}
 .mls.mls table.mls-grid .mls-null{color:var(--mls-muted);font-size:10.5px;opacity:.75}
 .mls.mls table.mls-grid td.mls-good{color:var(--mls-good)}
 .mls.mls table.mls-grid td.mls-warn{color:var(--mls-warn)}

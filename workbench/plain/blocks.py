@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench.plain.values import column_values, compact, count, is_number, seconds, texts, type_name
+from workbench.plain.values import column_values, compact, count, images, is_number, seconds, texts, type_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,7 +69,8 @@ class Column:
 class Grid:
     """A table of at most `limit` rows (n_shown × n_columns); a None among the values is NULL.
 
-    `marked` are cells (row, column) to point out. `tones` colours cells that hold a status.
+    `marked` are cells (row, column) to point out. `tones` colours cells that hold a status. `images`
+    are those that hold a picture, which a notebook can show.
     """
 
     columns: tuple[Column, ...]
@@ -79,6 +80,7 @@ class Grid:
     footer: str = ""
     marked: frozenset[tuple[int, int]] = frozenset()
     tones: Mapping[tuple[int, int], Tone] = field(default_factory=dict)
+    images: Mapping[tuple[int, int], bytes] = field(default_factory=dict)
 
     @classmethod
     def of_arrow(
@@ -107,7 +109,8 @@ class Grid:
             for name, column in zip(head.column_names, head.columns, strict=True)
         ]
         rows = tuple(zip(*written, strict=True)) if written else ()
-        return cls(columns, rows, table.num_rows, title, footer, marked, _tones(columns, rows))
+        tones, pictures = _tones(columns, rows), images(head)
+        return cls(columns, rows, table.num_rows, title, footer, marked, tones, pictures)
 
     @classmethod
     def of_rows(

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 LONGEST = 2_000
 """Characters of a value that are kept at all, so that one document cannot fill a notebook."""
 
+IMAGE_KINDS = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif"}
+"""How the files of pictures that every browser shows begin, and what they are."""
+
+LARGEST_IMAGE = 100_000
+"""Bytes of a picture that are shown at most, so that a table of them cannot fill a notebook."""
+
 SIGNIFICANT = 6
 _MOST_DECIMALS = 6
 _WIDEST_NUMBER = 14
@@ -258,3 +264,16 @@ def is_number(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def images(table: pa.Table) -> dict[tuple[int, int], bytes]:
+    """Find the cells (row, column) of a table that hold pictures."""
+    from pyarrow import types
+
+    found = {}
+    for place, column in enumerate(table.columns):
+        if types.is_binary(column.type) or types.is_large_binary(column.type):
+            for row, value in enumerate(column.to_pylist()):
+                if value is not None and len(value) <= LARGEST_IMAGE and value.startswith(tuple(IMAGE_KINDS)):
+                    found[row, place] = value
+    return found

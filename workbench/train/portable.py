@@ -6,6 +6,7 @@ into the matrix that the estimator learned from, beside the files of the estimat
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pandas as pd
 
 ABOUT = "mlstore.json"
 ROWS = "mlstore_raw"
+EMBED = "mlstore_embed"
 
 
 class RawModel:
@@ -63,6 +65,8 @@ class RawModel:
         """Turn raw rows into the matrix of the estimator (rows × features)."""
         with duckdb.connect(config={"threads": 1}) as connection:
             connection.execute("SET TimeZone = 'UTC'")
+            if f"{EMBED}(" in self.about["sql"].lower():
+                _provide_embeddings(connection)
             connection.register(ROWS, frame)
             columns: list[Any] = list(connection.execute(self.about["sql"]).fetchnumpy().values())
         # NULL is masked, and what a float32 cannot hold is missing too.
@@ -71,6 +75,19 @@ class RawModel:
             matrix = np.column_stack(filled).astype(np.float32)
         matrix[np.isinf(matrix)] = np.nan
         return matrix
+
+
+def _provide_embeddings(connection: Any) -> None:
+    """Let the SQL call the function that embeds texts; what computes it lies beside this file."""
+    encoder = importlib.import_module("mlstore_encoder")
+    connection.create_function(
+        EMBED,
+        lambda *columns: encoder.embed(*columns),  # noqa: PLW0108 (a function of any number of arguments)
+        None,
+        "FLOAT[]",
+        type="arrow",
+        null_handling="special",
+    )
 
 
 def _load_pyfunc(path: str) -> RawModel:

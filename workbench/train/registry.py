@@ -12,11 +12,12 @@ from weakref import WeakKeyDictionary
 from workbench import trust
 from workbench.errors import InvalidData, NotFound
 from workbench.names import Ref
-from workbench.train import tracking
+from workbench.train import foreign, tracking
 from workbench.train.definition import KIND
+from workbench.train.foreign import Foreign
 from workbench.train.model import Model
 from workbench.train.scoring import Fitted
-from workbench.train.tracking import Foreign, Packaged
+from workbench.train.tracking import Packaged
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,11 +34,11 @@ __all__ = [
     "champion",
     "deploy",
     "drop",
+    "find_foreign",
     "find_packaged",
     "find_versions",
     "get",
     "load",
-    "load_foreign",
     "models",
     "names",
     "packaged",
@@ -263,15 +264,15 @@ def load(lake: Lake, model: Model) -> Fitted:
     return Fitted(model.ref, model.task, model.features, model.classes, estimator, model.preparation)
 
 
-def load_foreign(lake: Lake, name: str, alias: str) -> Foreign:
-    """Return a model from the store's MLflow that was registered there by other means.
+def find_foreign(lake: Lake, name: str) -> Foreign:
+    """Find a model of MLflow that was made by other means, by what stands behind `mlflow:`.
 
     Raises
     ------
-    NotFound, ModelError
-        If there is none, or it cannot be loaded.
+    NotFound
+        If there is none.
     """
-    return tracking.load_foreign(lake.folder, name, alias)
+    return foreign.find(lake.folder, name)
 
 
 def packaged(lake: Lake, model: Model) -> Packaged:

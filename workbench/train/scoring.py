@@ -45,6 +45,10 @@ class Fitted:
         for batch in batches:
             yield self.prepared(raw_rows(batch))
 
+    def matrix(self, rows: pa.RecordBatch | pa.Table) -> Matrix:
+        """Return raw rows as what the estimator takes."""
+        return encode(self.prepared(rows), self.features)
+
     def predict(self, rows: pa.RecordBatch | pa.Table) -> pa.Table:
         """Predict rows by column name.
 
@@ -64,7 +68,7 @@ class Fitted:
         import numpy as np
         import pyarrow as pa
 
-        matrix = encode(self.prepared(rows), self.features)
+        matrix = self.matrix(rows)
         if unsupervised.is_unsupervised(self.task):
             with self._guarded(len(matrix)):
                 value, score = unsupervised.predict(self.estimator, matrix, self.task)

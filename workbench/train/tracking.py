@@ -1,4 +1,4 @@
-"""Models in MLflow: the only module that imports it, and late, for that takes seconds.
+"""Models in MLflow: with `foreign` the only module that imports it, and late, for that takes seconds.
 
 Everything goes through a client with explicit addresses, so that the tracking server which the
 user's own code may have set stays as it is. Files lie under `artifacts/<model name>` in the
@@ -29,12 +29,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from workbench import trust
+from workbench.engines import encoder
+from workbench.engines.embedding import DEFAULT, FUNCTION
 from workbench.errors import ModelError, NotFound, StoreFull, WorkbenchError
 from workbench.train.environment import DIRTY
 from workbench.train.label import value_type
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from mlflow import MlflowClient
 
     from workbench.train.evaluate import Score
@@ -46,6 +47,7 @@ CHAMPION = "champion"
 _BOOSTED_FILE = "model.ubj"
 _PICKLED_FILE = "model.pkl"
 _PORTABLE = "mlstore_model"
+_ENCODER = "mlstore_encoder"
 _ABOUT = "mlstore.json"
 _PARENT = "mlflow.parentRunId"
 _LONGEST_PARAMETER = 6000
@@ -100,14 +102,14 @@ class Logged:
 
 def wake(folder: Path) -> None:
     """Import MLflow and open its database, which takes seconds the first time."""
-    with _quiet(folder):
-        _client(folder).search_experiments(max_results=1)
+    with quiet(folder):
+        open_client(folder).search_experiments(max_results=1)
 
 
 def log(folder: Path, entry: Entry) -> Logged:
     """Log a run with its model, and register it; nothing is left in MLflow if that fails."""
-    with _quiet(folder):
-        client = _client(folder)
+    with quiet(folder):
+        client = open_client(folder)
         run = client.create_run(_experiment(client, folder, entry.name), run_name=entry.name)
         try:
             _log_run(client, run.info.run_id, entry)
@@ -125,8 +127,8 @@ def log(folder: Path, entry: Entry) -> Logged:
 
 def discard(folder: Path, logged: Logged) -> None:
     """Take back what `log` wrote, when the lake's commit did not come about."""
-    with _quiet(folder):
-        client = _client(folder)
+    with quiet(folder):
+        client = open_client(folder)
         client.delete_model_version(logged.name, logged.version)
         _forget(client, client.get_run(logged.run_id).info.experiment_id, logged.run_id)
 
@@ -148,8 +150,8 @@ def _forget(client: MlflowClient, experiment: str, run_id: str) -> None:
 
 def set_decision(folder: Path, name: str, run_id: str, version: int, reason: str) -> None:
     """Tag the version that a run made with the store's own number, and why it was deployed or not."""
-    with _quiet(folder):
-        client = _client(folder)
+    with quiet(folder):
+        client = open_client(folder)
         for number in _versions_of(client, name, run_id):
             client.set_model_version_tag(name, number, "mlstore.version", str(version))
             client.set_model_version_tag(name, number, "mlstore.decision", reason[:_LONGEST_TAG])
@@ -157,8 +159,8 @@ def set_decision(folder: Path, name: str, run_id: str, version: int, reason: str
 
 def set_champion(folder: Path, name: str, run_id: str, version: int) -> None:
     """Give the version that a run made the alias `champion`, and note the store's own number."""
-    with _quiet(folder):
-        client = _client(folder)
+    with quiet(folder):
+        client = open_client(folder)
         for number in _versions_of(client, name, run_id):
             client.set_model_version_tag(name, number, "mlstore.version", str(version))
             client.set_registered_model_alias(name, CHAMPION, number)
@@ -228,33 +230,12 @@ def registered(folder: Path) -> list[tuple[str, str, str]]:
 
 def foreign_folder(folder: Path, name: str, version: str) -> Path:
     """Return the folder of a registered model; one that lies elsewhere is fetched."""
-    with _quiet(folder):
+    with quiet(folder):
         from mlflow.artifacts import download_artifacts
 
-        client = _client(folder)
+        client = open_client(folder)
         source = client.get_model_version_download_uri(name, version)
         return Path(download_artifacts(_path(client, source)))
-
-
-@dataclass(frozen=True, slots=True)
-class Foreign:
-    """A model of the store's MLflow that the store did not train itself."""
-
-    version: str
-    model: Any
-    types: Mapping[str, str]
-    output: str | None
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The columns its signature names; none without a signature."""
-        return tuple(self.types)
-
-    def predict(self, rows: pa.RecordBatch) -> Any:
-        """Ask the model; raises whatever it raises."""
-        frame = rows.to_pandas()
-        # MLflow refuses whole numbers where its signature says double, so they are converted here.
-        return self.model.predict(frame.astype({name: kind for name, kind in self.types.items() if kind}))
 
 
 def find_foreign(folder: Path, name: str, alias: str) -> tuple[str, Path]:
@@ -267,10 +248,10 @@ def find_foreign(folder: Path, name: str, alias: str) -> tuple[str, Path]:
     Unsupported
         If it was not approved on this machine.
     """
-    with _quiet(folder):
+    with quiet(folder):
         from mlflow.exceptions import MlflowException
 
-        client = _client(folder)
+        client = open_client(folder)
         known = [each.name for each in client.search_registered_models()]
         if name not in known:
             raise NotFound.named("MLflow model", name, known)
@@ -285,26 +266,6 @@ def find_foreign(folder: Path, name: str, alias: str) -> tuple[str, Path]:
             raise NotFound.named("version", alias, [*versions, *aliases], within=name) from error
     trust.require(digest(files), f"mlflow:{name}@{version} can hold any code", folder)
     return version, files
-
-
-def load_foreign(folder: Path, name: str, alias: str) -> Foreign:
-    """Load a registered model by version or alias, as a pyfunc; see `find_foreign` for what is raised.
-
-    Raises
-    ------
-    ModelError
-        If it cannot be loaded.
-    """
-    version, files = find_foreign(folder, name, alias)
-    with _quiet(folder):
-        import mlflow.pyfunc
-        from mlflow.exceptions import MlflowException
-
-        try:
-            model = mlflow.pyfunc.load_model(str(files))
-        except (MlflowException, OSError, ImportError) as error:
-            raise ModelError(f"mlflow:{name}@{version} cannot be loaded: {error}") from error
-    return Foreign(version, model, *_signature(model.metadata.signature))
 
 
 def _path(client: MlflowClient, source: str) -> str:
@@ -322,7 +283,7 @@ class Packaged:
     loader, code, data : str, str or None, str or None
         The module that loads it, the folder that module may be in, and the path it is given.
     types : mapping of str to str
-        The inputs with their pandas types, as in `Foreign`.
+        The inputs with their pandas types, empty for as they are.
     output : str or None
         The DuckDB type of what it gives.
     """
@@ -343,7 +304,7 @@ def packaged(folder: Path, files: Path) -> Packaged:
     ModelError
         If it is not in that format.
     """
-    with _quiet(folder):
+    with quiet(folder):
         from mlflow.exceptions import MlflowException
         from mlflow.models import Model
 
@@ -470,7 +431,7 @@ def _save(path: Path, entry: Entry) -> None:
     libraries = "torch" if _is_own(entry.estimator) else package
     shared = {"signature": signature, "metadata": dict(entry.about)}
     if package == "xgboost":
-        requirements = _requirements("xgboost", "scikit-learn", "pandas", "duckdb")
+        requirements = _requirements("xgboost", "scikit-learn", "pandas", "duckdb", *_embeds(entry))
         mlflow.xgboost.save_model(
             entry.estimator, str(path), model_format="ubj", pip_requirements=requirements, **shared
         )
@@ -481,7 +442,9 @@ def _save(path: Path, entry: Entry) -> None:
             entry.estimator,
             str(path),
             serialization_format="cloudpickle",
-            pip_requirements=_requirements("scikit-learn", "cloudpickle", "pandas", "duckdb", libraries),
+            pip_requirements=_requirements(
+                "scikit-learn", "cloudpickle", "pandas", "duckdb", libraries, *_embeds(entry)
+            ),
             **shared,
         )
     _add_raw(path, entry)
@@ -502,6 +465,8 @@ def _add_raw(path: Path, entry: Entry) -> None:
     code = path / "code"
     code.mkdir()
     shutil.copyfile(Path(__file__).with_name("portable.py"), code / f"{_PORTABLE}.py")
+    if _embeds(entry):
+        shutil.copyfile(encoder.__file__, code / f"{_ENCODER}.py")
     about = {"task": entry.task, "classes": entry.about["classes"], "sql": entry.sql, "whole": entry.whole}
     (path / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
     model = Model.load(str(path))
@@ -517,6 +482,13 @@ def _add_raw(path: Path, entry: Entry) -> None:
             shutil.copyfile(source, own / source.name)
         model.flavors["sklearn"]["code"] = code.name
     model.save(str(path / "MLmodel"))
+
+
+def _embeds(entry: Entry) -> tuple[str, ...]:
+    """Name the packages for embeddings, where the SQL of a model's inputs asks for some."""
+    if f"{FUNCTION}(" not in entry.sql.lower():
+        return ()
+    return ("pyarrow", "sentence-transformers", *((DEFAULT,) if DEFAULT in entry.sql else ()))
 
 
 def _is_own(estimator: Any) -> bool:
@@ -548,7 +520,8 @@ def _register(client: MlflowClient, path: Path, run_id: str, entry: Entry) -> st
 
 
 @lru_cache(maxsize=8)
-def _client(folder: Path) -> MlflowClient:
+def open_client(folder: Path) -> MlflowClient:
+    """Return the client of a store's own MLflow."""
     from mlflow import MlflowClient
 
     database = folder / "mlflow.db"
@@ -602,7 +575,7 @@ def _old_places(connection: sqlite3.Connection, folder: Path) -> set[str]:
 
 
 @contextmanager
-def _quiet(folder: Path) -> Iterator[None]:
+def quiet(folder: Path) -> Iterator[None]:
     """Import MLflow without telemetry, keep its and its migrations' notes off the screen, name its errors.
 
     Raises

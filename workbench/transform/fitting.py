@@ -234,14 +234,17 @@ def _run(
     cursor: Cursor, body: Body, keys: list[str], states: Mapping[str, State], only: Only | None
 ) -> dict[str, State]:
     """Fit calls over the same rows."""
+    calls = {key: body.by_key(key) for key in keys}
+    known = {key: call.step.knows(call.arguments) for key, call in calls.items()}
     try:
-        return _compute(cursor, body, keys, _relation(body, keys, states, only))
+        fitted = _compute(cursor, body, keys, _relation(body, keys, states, only))
     except (StatementError, NotFound, InvalidData) as error:
         # The engine points at a place in our query, which the user has never seen.
         message = re.split(r"\n+LINE | when casting from source column ", error.message)[0].strip()
         hint = "" if isinstance(error, NotFound) and not error.nearest else error.hint
-        calls = ", ".join(body.by_key(key).text for key in keys)
-        raise type(error)(f"{calls} cannot be fitted: {message}", hint=hint) from error
+        texts = ", ".join(call.text for call in calls.values())
+        raise type(error)(f"{texts} cannot be fitted: {message}", hint=hint) from error
+    return {key: {**known[key], **state} for key, state in fitted.items()}
 
 
 def _relation(body: Body, keys: list[str], states: Mapping[str, State], only: Only | None) -> str:

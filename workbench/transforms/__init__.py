@@ -19,10 +19,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from workbench.errors import InvalidData
+from workbench.engines.duckdb import provide_embeddings
+from workbench.engines.embedding import DEFAULT
+from workbench.errors import InvalidData, Unsupported
 from workbench.names import literal
 from workbench.transforms.base import Transformer
-from workbench.transforms.frames import PLACE, TARGET, to_arrow, with_target
+from workbench.transforms.frames import PLACE, TARGET, is_ibis, to_arrow, with_target
 
 __all__ = [
     "TRANSFORMERS",
@@ -31,6 +33,7 @@ __all__ = [
     "CountEncode",
     "Cyclical",
     "DateParts",
+    "Embed",
     "HashEncode",
     "HashText",
     "Impute",
@@ -306,6 +309,41 @@ class Tfidf(Transformer):
     def _elements(self, column: str) -> list[str]:
         terms = self.states_[column]["terms"]
         return [str(each) for each in terms] if isinstance(terms, tuple) else []
+
+
+class Embed(Transformer):
+    """`embed(text, model)`: the sentence embedding; of Ibis tables only those of DuckDB can be embedded."""
+
+    _step = "embed"
+
+    def __init__(self, model: str = DEFAULT) -> None:
+        self.model = model
+
+    def _options(self) -> tuple[str, ...]:
+        return (literal(self.model),)
+
+    def _elements(self, column: str) -> list[str]:
+        dimension = self.states_[column]["dimension"]
+        return [str(place) for place in range(int(dimension) if isinstance(dimension, float) else 0)]
+
+    def transform(self, X: Any) -> Any:  # noqa: N803
+        """Compute the embeddings.
+
+        Raises
+        ------
+        Unsupported
+            If X is an Ibis table of another engine than DuckDB.
+        NotFound
+            If X lacks a column.
+        """
+        if is_ibis(X):
+            backend = X.get_backend()
+            if backend.name != "duckdb":
+                raise Unsupported(
+                    f"{backend.name} cannot compute embeddings.", hint="Give an Arrow table: X.to_pyarrow()."
+                )
+            provide_embeddings(backend.con)
+        return super().transform(X)
 
 
 TRANSFORMERS: dict[str, type[Transformer]] = {cls._step: cls for cls in Transformer.__subclasses__()}

@@ -72,6 +72,9 @@ def nothing_known(rows):
 """
 
 
+sys.path.insert(0, str(Path(__file__).parent))  # for model_kinds
+
+
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The module of the functions."""

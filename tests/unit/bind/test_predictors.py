@@ -125,10 +125,45 @@ def test_a_plain_name_needs_a_champion(lake: Lake) -> None:
         resolve(lake, "hihg")
 
 
-@pytest.mark.parametrize("prefix", ["onnx:model.onnx", "hf:org/name@main"])
-def test_other_prefixes_are_unsupported(lake: Lake, prefix: str) -> None:
-    with pytest.raises(Unsupported, match=prefix.partition(":")[0]):
-        resolve(lake, prefix)
+@pytest.mark.parametrize(
+    ("ref", "error", "said"),
+    [
+        ("onxn:model.onnx", NotFound, "Did you mean 'onnx:'"),
+        ("onnx:", InvalidData, "names no model"),
+        ("onnx:absent.onnx", NotFound, "no ONNX file 'absent.onnx'"),
+        ("hf:org/name@main", InvalidData, "names no commit"),
+        (f"hf:org/name@{'0' * 40}", NotFound, "hf download org/name --revision 000"),
+        ("package:no-such-package", NotFound, "pip install no-such-package"),
+        ("mlflow:runs:/0123456789abcdef/model", NotFound, "no run '0123456789abcdef'"),
+    ],
+)
+def test_a_model_that_is_not_there_is_named(lake: Lake, ref: str, error: type[Exception], said: str) -> None:
+    with pytest.raises(error) as caught:
+        resolve(lake, ref, SCHEMA)
+    assert said in str(caught.value)
+
+
+def test_an_onnx_file_that_is_none_or_another(lake: Lake, tmp_path: Path) -> None:
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(b"no model")
+    broken = resolve(lake, f"onnx:{path}", SCHEMA)
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        _ = broken.inputs
+    with pytest.raises(ModelError, match="is not the one that abcdef01 names"):
+        resolve(lake, f"onnx:{path}@abcdef01", SCHEMA)
+    with pytest.raises(NotFound, match=r"broken\.onnx"):
+        resolve(lake, f"onnx:{tmp_path}/brokn.onnx", SCHEMA)
+
+
+def test_without_the_library_it_says_how_to_get_it(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "any.onnx"
+    path.write_bytes(b"model")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(Unsupported) as caught:
+        _ = resolve(lake, f"onnx:{path}", SCHEMA).value_type
+    assert "pip install 'mlstore[onnx]'" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["double", "chunked"])
@@ -234,7 +269,7 @@ def test_a_model_of_mlflow_without_workbench(lake: Lake) -> None:
         resolve(lake, "mlflow:trice@1")
     with pytest.raises(NotFound, match="champion"):
         resolve(lake, "mlflow:thrice@chmpion")
-    with pytest.raises(ModelError, match="mlflow:thrice@1 failed on 1 rows"):
+    with pytest.raises(InvalidData, match="'a' holds VARCHAR where mlflow:thrice@1 takes numbers"):
         predictor.predict(pa.table({"a": ["text"]}))
 
 

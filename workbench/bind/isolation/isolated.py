@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from workbench.bind.isolation.process import Died, Failed
 from workbench.bind.isolation.warm import Recipe, use
+from workbench.bind.predictors.protocol import BATCH_ROWS
 from workbench.errors import ModelError, WorkbenchError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Described:
     ref: str
     inputs: tuple[str, ...]
     value_type: str
+    batch_rows: int = BATCH_ROWS
 
 
 class Isolated:
@@ -58,8 +60,12 @@ class Isolated:
         except Failed as error:
             raise ModelError(f"{ref} cannot be loaded: {error.message}", hint=error.hint) from None
         known = known or Described(
-            description["ref"], tuple(description["inputs"]), description["value_type"]
+            description["ref"],
+            tuple(description["inputs"]),
+            description["value_type"],
+            description["batch_rows"] or BATCH_ROWS,
         )
+        self.batch_rows = known.batch_rows
         self.ref, self.inputs, self.value_type = known.ref, known.inputs, known.value_type
 
     @property

@@ -200,6 +200,7 @@ class Served:
             "ref": getattr(self._model, "ref", ""),
             "inputs": list(getattr(self._model, "inputs", ())),
             "value_type": getattr(self._model, "value_type", ""),
+            "batch_rows": getattr(self._model, "batch_rows", 0),
             "files": _own_files(),
         }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from workbench.transform.steps.binning import Bucketize, QuantileBin
 from workbench.transform.steps.categories import CountEncode, HashEncode, OneHot, Ordinal
 from workbench.transform.steps.dates import Cyclical, DateParts
+from workbench.transform.steps.embedding import Embed
 from workbench.transform.steps.missing import Impute, IsMissing
 from workbench.transform.steps.products import Interact, Polynomial
 from workbench.transform.steps.scaling import ClipQuantile, Log1pSigned, MinMax, RobustScale, Standardize
@@ -46,6 +47,7 @@ STEPS: dict[str, Step] = {
         Ngrams(),
         HashText(),
         Tfidf(),
+        Embed(),
     )
 }
 """The steps by name, the way the functions are called in SQL."""

@@ -48,7 +48,16 @@ class Step:
 
     def fits(self, arguments: tuple[str, ...]) -> bool:
         """Tell whether there is anything to fit with these arguments."""
-        return bool(self.statistics(arguments) or self.ranking(arguments) or self.learns(arguments))
+        rows = self.statistics(arguments) or self.ranking(arguments) or self.learns(arguments)
+        return bool(rows) or self.is_fixed(arguments)
+
+    def is_fixed(self, arguments: tuple[str, ...]) -> bool:
+        """Tell whether `knows` has something to remember."""
+        return type(self).knows is not Step.knows
+
+    def knows(self, arguments: tuple[str, ...]) -> dict[str, Value]:
+        """Return what is to be remembered though it is no statistic of rows, such as a model's version."""
+        return {}
 
     def check(self, arguments: tuple[str, ...]) -> None:
         """Raise StatementError unless the step can be called with `arguments` (SQL texts)."""

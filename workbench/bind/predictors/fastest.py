@@ -1,0 +1,214 @@
+"""The fastest way to ask a model that agrees with its library's own prediction.
+
+A model can be asked by its library's plain call, by a way that skips the library's copies of the
+rows ("native"), or as ONNX. Which is fastest depends on the model and the machine, and a converted
+model can differ: XGBoost's as ONNX compares numbers at the edges of its trees in another way. So
+they are tried on some rows, and one that disagrees is out, however fast it is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from workbench.train.registry import Fitted
+
+    Matrix = npt.NDArray[np.float32]
+    Ask = Callable[[Matrix], npt.NDArray[np.float64]]
+
+REFERENCE = "library"
+NATIVE = "native"
+ONNX = "onnx"
+
+SAMPLE_ROWS = 2_000
+LEAST_ROWS = 50_000
+"""Below so many rows the trial costs more than it can save."""
+
+TOLERANCE = 1e-5
+"""How far an answer may be from the library's: a probability, or a value in standard deviations."""
+
+MARGIN = 1.2
+"""By how much the native way must be beaten: below that it is noise."""
+
+_TIMES = 3
+_BUDGET = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One way, tried: its seconds for the sample, and how far it is from the library's answer.
+
+    `difference` is None where it could not be tried, for the reason in `note`.
+    """
+
+    engine: str
+    seconds: float
+    difference: float | None
+    note: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether its answers are those of the library."""
+        return self.difference is not None and self.difference <= TOLERANCE
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The way that was chosen, and what was tried on how many rows."""
+
+    engine: str
+    rows: int
+    trials: tuple[Trial, ...]
+
+    def to_record(self) -> dict[str, Any]:
+        """Return it as JSON values, for the details of a run."""
+        return {"engine": self.engine, "engine_trials": self.describe()}
+
+    def describe(self) -> str:
+        """Say what was chosen, and by how much the others are slower or wrong.
+
+        Examples
+        --------
+        >>> trials = (Trial("library", 0.02, 0.0), Trial("native", 0.01, 0.0), Trial("onnx", 0.004, 0.3))
+        >>> Choice("native", 2000, trials).describe()
+        'native, 2.0× the library on 2,000 rows; onnx differs by 0.3'
+        """
+        by_name = {each.engine: each for each in self.trials}
+        gain = by_name[REFERENCE].seconds / max(by_name[self.engine].seconds, 1e-9)
+        said = [f"{self.engine}, {gain:.1f}× the library on {self.rows:,} rows"]
+        for each in self.trials:
+            if each.note:
+                said.append(f"{each.engine} {each.note}")
+            elif not each.agrees:
+                said.append(f"{each.engine} differs by {each.difference:.1g}")
+            elif each.engine not in (self.engine, REFERENCE):
+                said.append(f"{each.engine} {by_name[REFERENCE].seconds / max(each.seconds, 1e-9):.1f}×")
+        return "; ".join(said)
+
+
+def choose(candidates: Mapping[str, Callable[[], Ask]], matrix: Matrix) -> Choice:
+    """Try ways to ask a model on some rows, and choose the fastest that agrees with the library.
+
+    Parameters
+    ----------
+    candidates : mapping of str to callable
+        For each way what makes it ready; the library's is among them, and the first. Those that
+        come after a second was spent are left out.
+    matrix : array of float32 (rows × features)
+    """
+    started = time.perf_counter()
+    wanted = candidates[REFERENCE]()(matrix)
+    trials = []
+    for name, make in candidates.items():
+        if time.perf_counter() - started > _BUDGET:
+            trials.append(Trial(name, 0.0, None, "was not tried: no time was left"))
+            continue
+        try:
+            ask = make()
+            trials.append(Trial(name, _seconds(ask, matrix), _difference(ask(matrix), wanted)))
+        except Exception as error:  # noqa: BLE001 (converters raise anything for what they do not know)
+            trials.append(Trial(name, 0.0, None, f"cannot be used ({type(error).__name__})"))
+    return Choice(_best(trials), len(matrix), tuple(trials))
+
+
+def _best(trials: list[Trial]) -> str:
+    agreeing = {each.engine: each.seconds for each in trials if each.agrees}
+    usual = NATIVE if NATIVE in agreeing else REFERENCE
+    fastest = min(agreeing, key=lambda name: agreeing[name])
+    return fastest if agreeing[fastest] * MARGIN < agreeing[usual] else usual
+
+
+def _seconds(ask: Ask, matrix: Matrix) -> float:
+    """Return the least time of a few calls."""
+    found = []
+    for _ in range(_TIMES):
+        start = time.perf_counter()
+        ask(matrix)
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+def _difference(answered: npt.NDArray[np.float64], wanted: npt.NDArray[np.float64]) -> float:
+    """Return the largest difference; infinite where another class comes out, or another shape."""
+    import numpy as np
+
+    if answered.shape != wanted.shape:
+        return float("inf")
+    if not wanted.size:
+        return 0.0
+    scale = 1.0
+    if wanted.ndim == 1:
+        scale = float(np.nanstd(wanted)) or 1.0
+    return float(np.nanmax(np.abs(answered - wanted)) / scale)
+
+
+def candidates_for(fitted: Fitted, width: int) -> dict[str, Callable[[], Ask]]:
+    """Return the ways to ask a model that takes a matrix of `width` columns."""
+    import numpy as np
+
+    estimator, task = fitted.estimator, fitted.task
+
+    def library(matrix: Matrix) -> npt.NDArray[np.float64]:
+        ask = estimator.predict if task == "regression" else estimator.predict_proba
+        return np.asarray(ask(matrix), np.float64)
+
+    return {
+        REFERENCE: lambda: library,
+        NATIVE: lambda: fitted.raw,
+        ONNX: lambda: Compiled(estimator, task, width).answer,
+    }
+
+
+class Compiled:
+    """An estimator as ONNX, asked as its library asks it."""
+
+    def __init__(self, estimator: Any, task: Any, width: int) -> None:
+        import onnxruntime
+
+        self._task = task
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            _convert(estimator, width), options, providers=["CPUExecutionProvider"]
+        )
+        self._input = self._session.get_inputs()[0].name
+        self._output = self._session.get_outputs()[-1].name
+
+    def predict(self, matrix: Matrix) -> npt.NDArray[np.float64]:
+        """Return the values of a regression."""
+        return self.answer(matrix)
+
+    def predict_proba(self, matrix: Matrix) -> npt.NDArray[np.float64]:
+        """Return the probabilities of the classes."""
+        return self.answer(matrix)
+
+    def answer(self, matrix: Matrix) -> npt.NDArray[np.float64]:
+        """Return probabilities (n × classes), or values (n)."""
+        import numpy as np
+
+        found = np.asarray(self._session.run([self._output], {self._input: matrix})[0], np.float64)
+        return found.reshape(len(matrix)) if self._task == "regression" else found
+
+
+def _convert(estimator: Any, width: int) -> bytes:
+    """Convert an estimator of XGBoost or scikit-learn."""
+    if type(estimator).__module__.startswith("xgboost."):
+        from onnxmltools.convert import convert_xgboost
+        from onnxmltools.convert.common.data_types import FloatTensorType
+
+        found = convert_xgboost(estimator, initial_types=[("input", FloatTensorType([None, width]))])
+    else:
+        from skl2onnx import to_onnx
+        from skl2onnx.common.data_types import FloatTensorType
+
+        options = {"zipmap": False} if hasattr(estimator, "predict_proba") else None
+        types = [("input", FloatTensorType([None, width]))]
+        found = to_onnx(estimator, initial_types=types, options={id(estimator): options} if options else None)
+    made: bytes = found.SerializeToString()
+    return made
