@@ -140,10 +140,14 @@ def _environment(root: Path) -> dict[str, str]:
     own = {variable: str(root / name) for variable, name in folders.items()}
     # The extensions of this checkout, whatever is installed in the environment.
     checkout = {
-        "JUPYTER_PATH": str(ROOT / "build" / "share" / "jupyter"),
-        "JUPYTER_CONFIG_PATH": str(ROOT / "extension" / "jupyter"),
+        "JUPYTER_PATH": _before("JUPYTER_PATH", ROOT / "build" / "share" / "jupyter"),
+        "JUPYTER_CONFIG_PATH": _before("JUPYTER_CONFIG_PATH", ROOT / "extension" / "jupyter"),
     }
     return os.environ | own | checkout | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+
+
+def _before(variable: str, folder: Path) -> str:
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get(variable)])])
 
 
 def _free_port() -> int:

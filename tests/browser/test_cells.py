@@ -208,3 +208,16 @@ def test_words_explain_themselves_and_sql_is_commented_and_laid_out(visit: Visit
     visit.page.get_by_text("Format SQL of the Cell", exact=True).click()
     expect(editor.locator(".cm-line")).to_have_count(9)
     assert (visit.outside, visit.errors) == ([], [])
+
+
+def test_statements_live_in_notebook_7_too(visit: Visit) -> None:
+    pytest.importorskip("notebook", reason="Notebook 7 is not installed")
+    wrong = "%%mlstore transform late ON harbour_trips\n  KYE (trip_id) AS\nselect one_hot(zone) from harbour_trips"
+    path = visit.lab.write("seven", wrong, "")
+    visit.page.goto(f"{visit.lab.url}/notebooks/{path}?token={visit.lab.token}")
+    expect(visit.cell(0).locator(".cm-lintRange-error")).to_have_text("KYE")
+    expect(visit.cell(0).locator(".mls-own")).to_have_text("one_hot")
+    visit.type(1, "%%mlstore tra")
+    expect(offered(visit).first).to_contain_text("transform")
+    visit.shoot("notebook-7")
+    assert (visit.outside, visit.errors) == ([], [])
