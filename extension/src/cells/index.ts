@@ -1,7 +1,7 @@
 /** Statements in cells: highlighting, completion, mistakes, what a word means, layout of SQL. */
 import { EditorView } from '@codemirror/view';
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { Notification } from '@jupyterlab/apputils';
+import { ICommandPalette, Notification } from '@jupyterlab/apputils';
 import { CodeCell } from '@jupyterlab/cells';
 import {
   CodeMirrorEditor,
@@ -80,7 +80,13 @@ const formatting: JupyterFrontEndPlugin<void> = {
   description: 'Lays out the SQL of a cell.',
   autoStart: true,
   requires: [IAsker, INotebookTracker],
-  activate: (app: JupyterFrontEnd, asker: Asker, tracker: INotebookTracker) => {
+  optional: [ICommandPalette],
+  activate: (
+    app: JupyterFrontEnd,
+    asker: Asker,
+    tracker: INotebookTracker,
+    palette: ICommandPalette | null
+  ) => {
     const text = (): string => tracker.activeCell?.model.sharedModel.getSource() ?? '';
     app.commands.addCommand(FORMAT, {
       label: 'Format SQL of the Cell',
@@ -103,6 +109,7 @@ const formatting: JupyterFrontEndPlugin<void> = {
       }
     });
     app.commands.addKeyBinding({ command: FORMAT, keys: ['Alt Shift F'], selector: '.jp-Notebook' });
+    palette?.addItem({ command: FORMAT, category: 'mlstore' });
     app.contextMenu.addItem({ command: FORMAT, selector: '.jp-Notebook .jp-CodeCell', rank: 9 });
   }
 };
