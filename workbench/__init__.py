@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from workbench.bind import Binding
     from workbench.derivation import Run
     from workbench.export import Artifact
-    from workbench.lake import ChangeSet, Lake, Result, Snapshot
+    from workbench.lake import ChangeSet, Exploration, Lake, Result, Snapshot
     from workbench.lineage import Lineage, Trace
     from workbench.store import Store
     from workbench.train import Model
@@ -45,6 +45,7 @@ __all__ = [
     "Binding",
     "ChangeSet",
     "Conflict",
+    "Exploration",
     "Interrupted",
     "InvalidData",
     "Lake",
@@ -75,6 +76,7 @@ _NOUNS = {
     "Artifact": "workbench.export",
     "Binding": "workbench.bind",
     "ChangeSet": "workbench.lake",
+    "Exploration": "workbench.lake",
     "Lake": "workbench.lake",
     "Lineage": "workbench.lineage",
     "Model": "workbench.train",

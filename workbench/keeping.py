@@ -346,18 +346,12 @@ class Keeping:
 
     def _drop_relation(self, table: Any) -> int | None:
         with self._lake.commit(f"drop {table.name}") as tx:
-            kind = "VIEW" if self._is_view(table) else "TABLE"
+            kind = "VIEW" if self._lake.tables.is_view(table) else "TABLE"
             self._lake.run(tx.cursor, f"DROP {kind} lake.{table.sql}")
             self._lake.tables.forget(tx, table.schema, table.name)
             self._lake.records.set_status(tx, table.name, "dropped")
             self._record_drop(tx, table.name)
         return tx.snapshot
-
-    def _is_view(self, table: Any) -> bool:
-        sql = (
-            "SELECT 1 FROM duckdb_views() WHERE database_name = 'lake' AND schema_name = ? AND view_name = ?"
-        )
-        return self._lake.run(self._lake.cursor(), sql, [table.schema, table.name]).fetchone() is not None
 
     def _drop_binding(self, binding: Binding) -> int | None:
         self._refuse_dependents(binding.column, binding.output)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InvalidData
+from workbench.lake import Exploration, Result
 from workbench.names import Ref, quote_name
 
 if TYPE_CHECKING:
@@ -63,6 +64,45 @@ def reads_memory(expression: Any) -> bool:
     from ibis.expr.operations import InMemoryTable
 
     return bool(expression.op().find(InMemoryTable))
+
+
+def explore(
+    lake: Lake,
+    source: Any,
+    snapshot_of: Callable[[Ref], int | None],
+    run: Callable[[str, int | None], Result],
+) -> Exploration:
+    """Return a table, a `name@version`, a query or a Result as something to look at page by page.
+
+    `run` runs a query at a snapshot: what holds no rows of its own is computed once.
+    """
+    if isinstance(source, Result):
+        head = source.snapshot if source.snapshot is not None else lake.head()
+        return Exploration.of_rows(lake, "result", head, source.to_arrow())
+    ref = _table_ref(source)
+    if ref is None:
+        query = source_query(lake, source, snapshot_of)[0]
+        return explore(lake, run(query, None), snapshot_of, run)
+    snapshot = snapshot_of(ref)
+    found = lake.tables.find(ref.name)
+    if found is None and snapshot is None:
+        lake.tables.resolve(ref.name)
+    if found is None or not lake.tables.is_view(found):
+        name = ref.name if found is None else found.qualified
+        return Exploration.of_table(lake, name, lake.head() if snapshot is None else snapshot)
+    result = run(f"SELECT * FROM {found.sql}", snapshot)
+    assert result.snapshot is not None
+    return Exploration.of_rows(lake, found.name, result.snapshot, result.to_arrow())
+
+
+def _table_ref(source: Any) -> Ref | None:
+    """Read the name of a table; None where it is a query."""
+    if is_expression(source):
+        return None
+    text = str(source).strip()
+    words = _COMMENT.sub(" ", text).split(None, 1)
+    query = text.startswith("(") or (len(words) > 1 and words[0].lower() in _QUERY_WORDS)
+    return None if query else Ref.parse(text)
 
 
 def source_query(lake: Lake, source: Any, snapshot_of: Callable[[Ref], int | None]) -> tuple[str, int | None]:

@@ -125,6 +125,15 @@ class Tables:
             raise NotFound.named("table", name, self.names(cursor))
         return found
 
+    def is_view(self, table: TableInfo) -> bool:
+        """Whether it is computed when it is read, and holds no rows of its own."""
+        row = execute(
+            self._lake.cursor(),
+            "SELECT 1 FROM duckdb_views() WHERE database_name = 'lake' AND schema_name = ? AND view_name = ?",
+            [table.schema, table.name],
+        ).fetchone()
+        return row is not None
+
     def declare(
         self,
         tx: Transaction,

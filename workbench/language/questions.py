@@ -80,6 +80,16 @@ class Describe(Statement):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Explore(Statement):
+    """Look at a table of any size page by page: scroll, sort, filter, see how its values are distributed."""
+
+    verb: ClassVar[str] = "explore"
+    example: ClassVar[str] = "explore flights"
+
+    source: str = head("relation", "A table, a version of one, or a query in parentheses.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lineage(Statement):
     """Show what something is made from and what is made from it."""
 

@@ -214,10 +214,14 @@ def check_closed(text: str, piece: Piece) -> None:
         raise mistake(text, piece.start, f"The {quote} here is not closed.", expected=[quote])
 
 
+_OF_QUERIES = ("explore", "export")
+"""The verbs that a query in parentheses can follow."""
+
+
 def query_span(text: str, start: int) -> tuple[int, int] | None:
     """Find the parenthesised query right after a verb: from its ( to behind its )."""
     verb = next(pieces(text, start), None)
-    if verb is None or text[verb.start : verb.end].lower() != "export":
+    if verb is None or text[verb.start : verb.end].lower() not in _OF_QUERIES:
         return None
     skipped = ("space", "comment", "flag")
     opening = next((each for each in pieces(text, verb.end) if each.kind not in skipped), None)

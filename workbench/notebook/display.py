@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from IPython.core.formatters import DisplayFormatter
     from IPython.core.interactiveshell import InteractiveShell
 
+    from workbench.store import Store
+
 NOUNS: tuple[tuple[str, str], ...] = (
     ("workbench.answers.plan", "PlanReport"),
     ("workbench.bind.definition", "Binding"),
     ("workbench.derivation", "Run"),
     ("workbench.export.artifact", "Artifact"),
     ("workbench.lake.description", "Description"),
+    ("workbench.lake.exploration", "Exploration"),
     ("workbench.lake.result", "Result"),
     ("workbench.lake.snapshots", "Snapshot"),
     ("workbench.language.help", "HelpText"),
@@ -33,7 +36,14 @@ NOUNS: tuple[tuple[str, str], ...] = (
 )
 """Where each noun lives; a test imports them all."""
 
-_DESCRIPTION = ("workbench.lake.description", "Description")
+_LIVE = (
+    ("workbench.lake.description", "Description"),
+    ("workbench.lake.exploration", "Exploration"),
+    ("workbench.lake.result", "Result"),
+    ("workbench.lineage.graph", "Lineage"),
+)
+"""What a widget may show, beside its static form."""
+
 CHARTS = ("altair.vegalite.v5.api", "TopLevelMixin")
 
 
@@ -47,10 +57,13 @@ class Limits:
     def __init__(self) -> None:
         self._value: object = None
         self._limit = ROWS
+        self._verb = ""
+        self.store: Store | None = None
 
-    def set(self, value: object, limit: int | None) -> None:
-        """Remember the limit of `value`; None means the usual one."""
+    def set(self, value: object, limit: int | None, verb: str = "", store: Store | None = None) -> None:
+        """Remember the limit of `value`, None being the usual one, and the verb and store that gave it."""
         self._value, self._limit = value, ROWS if limit is None else limit
+        self._verb, self.store = verb, store
 
     def is_last(self, value: object) -> bool:
         """Whether this is the very value of the last magic."""
@@ -59,6 +72,10 @@ class Limits:
     def of(self, value: object) -> int:
         """Return the limit to show `value` with."""
         return self._limit if self.is_last(value) else ROWS
+
+    def verb(self, value: object) -> str:
+        """Return the verb that gave `value`; empty where that was no magic."""
+        return self._verb if self.is_last(value) else ""
 
 
 def bundle(value: object, limit: int = ROWS) -> dict[str, str]:
@@ -84,22 +101,34 @@ def register(shell: InteractiveShell, limits: Limits) -> None:
         mime.for_type_by_name(module, name, lambda value: bundle(value, limits.of(value)))
     mime.for_type_by_name(*CHARTS, _chart)
     itself = formatter.ipython_display_formatter
-    itself.for_type_by_name(*_DESCRIPTION, lambda value: _with_charts(shell, value, limits.of(value)))
+    for noun in _LIVE:
+        itself.for_type_by_name(*noun, lambda value: _live(shell, value, limits))
     _register_lists(formatter, limits)
 
 
-def _with_charts(shell: InteractiveShell, description: Any, limit: int) -> None:
-    """Show a description, and its charts as an output of their own.
+def _live(shell: InteractiveShell, value: Any, limits: Limits) -> None:
+    """Show a value with its widget, and the charts of a description as an output of their own.
 
     JupyterLab shows one form of an output, and would take the page over the charts.
     """
-    if not description.charts:
-        raise NotImplementedError  # IPython then shows it as it does any other value.
-    from workbench.notebook import charts
+    from workbench.notebook.widgets import choose
 
+    store = limits.store if limits.is_last(value) else None
+    widget = choose.widget_for(value, limits.verb(value), store) if choose.live(shell) else None
+    drawn = getattr(value, "charts", None)
+    if widget is None and not drawn:
+        raise NotImplementedError  # IPython then shows it as it does any other value.
     publisher: Any = shell.display_pub
-    publisher.publish(bundle(description, limit))
-    publisher.publish(charts.bundle(description.charts))
+    if widget is None:
+        publisher.publish(bundle(value, limits.of(value)))
+    else:
+        from workbench.notebook.widgets.base import publish
+
+        publish(shell, bundle(value, limits.of(value)), widget)
+    if drawn:
+        from workbench.notebook import charts
+
+        publisher.publish(charts.bundle(drawn))
 
 
 def _register_lists(formatter: DisplayFormatter, limits: Limits) -> None:

@@ -69,7 +69,7 @@ class StoreMagics(Magics):
             value = bound(flags.as_, value)
         if flags.quiet:
             return None
-        self.limits.set(value, flags.limit)
+        self.limits.set(value, flags.limit, statement.verb, self.opened())
         return value
 
     def _run(self, statement: Any) -> object:

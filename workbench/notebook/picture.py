@@ -7,6 +7,7 @@ layer so that few arrows cross, `place` gives coordinates, `draw` writes SVG.
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -198,7 +199,7 @@ def _colour(kind: str) -> str:
 def _box(box: Box, *, focus: bool) -> str:
     colour, x = _colour(box.kind), box.x + 12
     return (
-        f"<g><title>{escape(f'{box.kind} {box.name}')}</title>"
+        f'<g data-node="{escape(box.name)}"><title>{escape(f"{box.kind} {box.name}")}</title>'
         f'<rect x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}" rx="7" '
         f'fill="{colour}" fill-opacity="{0.3 if focus else 0.13}" stroke="{colour}" '
         f'stroke-width="{2.2 if focus else 1.2}"/>'
@@ -227,9 +228,9 @@ def _arrow(way: Sequence[Box], *, dashed: bool) -> str:
     x, y = way[-1].x - 1, way[-1].middle
     dash = ' stroke-dasharray="4 3"' if dashed else ""
     line = f'd="{"".join(parts)}" fill="none" stroke="currentColor" stroke-opacity=".42" stroke-width="1.3"'
-    return (
-        f'<path {line}{dash}/><path d="M{x:.1f} {y:.1f}l-7 -3.6v7.2z" fill="currentColor" fill-opacity=".6"/>'
-    )
+    ends = escape(json.dumps([way[0].name, way[-1].name]))
+    tip = f'<path d="M{x:.1f} {y:.1f}l-7 -3.6v7.2z" fill="currentColor" fill-opacity=".6"/>'
+    return f'<g data-edge="{ends}"><path {line}{dash}/>{tip}</g>'
 
 
 def _legend(kinds: Sequence[str], y: float) -> tuple[str, float]:

@@ -194,6 +194,13 @@ def _lineage(lineage: Any, limit: int) -> Iterable[Block]:
         )
 
 
+def _exploration(exploration: Any, limit: int) -> Iterable[Block]:
+    total = exploration.count()
+    yield Heading(exploration.name, "explore", f"snapshot {exploration.snapshot}")
+    footer = f"{count(min(limit, total))} of {_rows(total)}" if total > limit else _rows(total)
+    yield Grid.of_arrow(exploration.page(0, limit), limit=limit, footer=footer, types=True)
+
+
 def _trace(trace: Any, limit: int) -> Iterable[Block]:
     yield Heading(trace.table, "trace of", ", ".join(compact(value) for value in trace.key), "info")
     yield _table(trace.row, _NESTED_ROWS)
@@ -361,6 +368,7 @@ _NOUNS: Mapping[str, Callable[[Any, int], Iterable[Block]]] = {
     "Artifact": _anything,
     "Binding": _anything,
     "Description": _description,
+    "Exploration": _exploration,
     "HelpText": _help,
     "Lineage": _lineage,
     "Model": _model,

@@ -56,6 +56,8 @@ PYTHON = {
         'on_error="keep", batch=64, isolate="none")'
     ),
     "bind c ON t MODEL m RETRY 3 RATE '5/s'": 'store.bind("c", on="t", model="m", retry=3, rate="5/s")',
+    "explore t@3": 'store.explore("t@3")',
+    "explore (select a from t where b > ')')": """store.explore("select a from t where b > ')'")""",
     "export t TO 'p' FORMAT csv": 'store.export("t", "p", format="csv")',
     "export t@3 TO 'p' FORMAT LIBSVM LABEL y FEATURES a SHUFFLE 42 SHARDS 4": (
         'store.export("t@3", "p", format="libsvm", label="y", features=("a",), shuffle=42, shards=4)'

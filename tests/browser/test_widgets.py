@@ -1,0 +1,186 @@
+"""The widgets in a real JupyterLab: served from the kernel, and static where there is none."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Locator
+
+    from tests.browser.conftest import Visit
+
+MAKE = """\
+import workbench
+%load_ext workbench
+store = workbench.connect()
+store.sql('''
+create table trips as
+select i as id, (i * 7919) % 97 as zone, case when i % 9 > 0 then (i * 31) % 1000 / 8.0 end as fare,
+       ['north', 'south', 'west'][1 + i % 3] as area, timestamp '2024-01-01' + interval (i) minute as started
+from range(200000) r(i)
+''')
+store.sql('delete from trips where id % 1000 = 7')
+store.sql('update trips set fare = fare + 1 where id < 40')
+store.load('zones', [{'zone': i, 'name': f'zone {i}'} for i in range(97)], key='zone')"""
+
+
+@pytest.fixture
+def clean(visit: Visit) -> Iterator[Visit]:
+    """A visit that must end without a request to the outside and without an error in the console."""
+    told: list[str] = []
+    visit.page.on("console", lambda said: told.append(said.text) if said.type == "error" else None)
+    yield visit
+    assert visit.outside == []
+    assert visit.errors == []
+    assert [text for text in told if "mlw" in text or "widget" in text.lower()] == []
+
+
+def theme(visit: Visit, name: str) -> None:
+    visit.page.get_by_role("menuitem", name="Settings", exact=True).click()
+    visit.page.get_by_text("Theme", exact=True).hover()
+    visit.page.get_by_text(f"JupyterLab {name}", exact=True).click()
+    light = "true" if name == "Light" else "false"
+    expect(visit.page.locator("body")).to_have_attribute("data-jp-theme-light", light)
+
+
+def shown(visit: Visit, number: int) -> Locator:
+    """Run a cell and return its widget, the static form hidden."""
+    visit.run(number)
+    cell = visit.cell(number)
+    widget = cell.locator(".mlw")
+    expect(widget).to_be_visible()
+    expect(cell.locator(".mls:not(.mlw)").first).to_be_hidden()
+    cell.evaluate("element => element.scrollIntoView({block: 'start'})")
+    return widget
+
+
+def first_cells(widget: Locator, column: int) -> list[str]:
+    return widget.locator(f".mlw-row [aria-colindex='{column}']").all_inner_texts()
+
+
+def test_the_explorer(clean: Visit) -> None:
+    visit = clean
+    visit.open(visit.lab.write("explorer", MAKE, "%mlstore explore trips"))
+    visit.run(0)
+    widget = shown(visit, 1)
+    expect(widget).to_contain_text("199,800 rows")
+    expect(widget.locator(".mlw-bars")).to_have_count(5, timeout=60_000)
+    visit.shoot("explorer-light")
+    grid = widget.locator(".mlw-grid")
+    assert first_cells(widget, 1)[:3] == ["40", "41", "42"]
+
+    grid.evaluate("grid => { grid.scrollTop = grid.scrollHeight }")
+    expect(widget.locator(".mlw-row").last).to_have_attribute("aria-rowindex", "199801")
+    grid.focus()
+    visit.page.keyboard.press("Control+Home")
+    visit.page.keyboard.press("ArrowDown")
+    expect(widget.locator(".mlw-active")).to_have_attribute("id", re.compile("-1-0$"))
+
+    widget.get_by_role("button", name="Sort by fare").click()
+    expect(widget.locator("[role=columnheader]").nth(2)).to_have_attribute("aria-sort", "ascending")
+    expect(widget.locator(".mlw-row").first).to_contain_text("0.000")
+    widget.get_by_role("button", name="Sort by fare").click()
+    expect(widget.locator(".mlw-row").first).to_contain_text("125.000")
+
+    widget.get_by_label("Filter area").fill("SOU")
+    widget.get_by_label("Filter zone").fill("3..5")
+    expect(widget.locator(".mlw-count")).to_contain_text(re.compile(r"2,0\d\d rows"))
+    assert set(first_cells(widget, 4)) == {"south"}
+    widget.get_by_label("Condition in SQL").fill("fare >")
+    expect(widget.get_by_role("alert")).to_contain_text("syntax error")
+    visit.shoot("explorer-error")
+    widget.get_by_label("Condition in SQL").fill("fare > 100")
+    expect(widget.get_by_role("alert")).to_be_hidden()
+    assert all(float(text) > 100 for text in first_cells(widget, 3))
+
+    slider = widget.get_by_label("Snapshot")
+    widget.get_by_label("what changed").check()
+    expect(widget.locator(".mlw-count")).to_contain_text("34 rows")
+    expect(widget.locator(".mlw-row.mlw-changed").first).to_be_visible()
+    theme(visit, "Dark")
+    visit.shoot("explorer-changes-dark")
+    slider.focus()
+    visit.page.keyboard.press("ArrowLeft")
+    expect(widget.locator(".mlw-count")).to_contain_text("200 rows")
+    expect(widget.locator(".mlw-row.mlw-removed").first).to_be_visible()
+    widget.get_by_label("what changed").uncheck()
+    expect(widget.locator(".mlw-count")).to_contain_text("199,800 rows")
+    theme(visit, "Light")
+
+
+STORY = """\
+import workbench
+%load_ext workbench
+store = workbench.connect()
+store.load('zones', [{'id': i, 'name': f'zone {i}', 'size': i % 7} for i in range(60)], key='id')
+store.query('big', 'select * from zones where size > 3')
+store.transform('zone_features', 'select id, standardize(size) as size, name from zones',
+                on='zones', key='id', when='on write')
+store.transform('sizes', 'select size, count(*) as zones from zone_features group by size', key='size')
+store.sql("update zones set size = size + 1 where id < 5")
+store.sql("delete from zones where id = 40")
+store.sql("insert into zones values (100, 'new', 3)")
+store.refresh();"""
+
+
+def test_diff_runs_and_lineage(clean: Visit) -> None:
+    visit = clean
+    statements = ("diff zones@2", "runs", "lineage zone_features")
+    visit.open(visit.lab.write("story", STORY, *(f"%mlstore {each}" for each in statements)))
+    visit.run(0)
+    diff = shown(visit, 1)
+    expect(diff).to_contain_text("1 added, 1 removed, 5 changed")
+    expect(diff.locator(".mlw-row")).to_have_count(7)
+    expect(diff.locator(".mls-mark")).to_have_count(10)
+    visit.shoot("diff-light")
+    diff.get_by_role("button", name="1 removed").click()
+    expect(diff.locator(".mlw-row")).to_have_count(1)
+    expect(diff.locator(".mlw-row.mlw-removed")).to_contain_text("40")
+
+    runs = shown(visit, 2)
+    expect(runs.locator(".mlw-run").first).to_be_visible()
+    visit.shoot("runs-light")
+    runs.get_by_role("button", name="transform", exact=True).click()
+    runs.get_by_label("Search the runs").fill("sizes")
+    expect(runs.locator(".mlw-timeline text")).to_have_text(["sizessizes"])
+
+    lineage = shown(visit, 3)
+    expect(lineage.locator("[data-node]")).to_have_count(3)
+    lineage.locator("[data-node=zones]").focus()
+    visit.page.keyboard.press("ArrowRight")
+    visit.page.keyboard.press("Enter")
+    side = lineage.locator(".mlw-side")
+    expect(side).to_contain_text("to be refreshed")
+    side.get_by_role("button", name="size", exact=True).click()
+    expect(side).to_contain_text("← zones.size (value)")
+    visit.shoot("lineage-light")
+    lineage.locator("[data-node=sizes]").click()
+    theme(visit, "Dark")
+    visit.shoot("lineage-dark")
+    theme(visit, "Light")
+
+
+def test_without_its_kernel_the_static_form_is_there(visit: Visit) -> None:
+    notebook = visit.lab.write("reopened", MAKE, "%mlstore explore zones")
+    visit.open(notebook)
+    visit.run(0)
+    shown(visit, 1)
+    visit.page.keyboard.press("Control+s")
+    expect(visit.page.locator(".jp-mod-dirty")).to_have_count(0)
+    visit.page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    visit.page.get_by_text("Shut Down Kernel", exact=True).click()
+    visit.page.get_by_text("No Kernel | Idle").or_(visit.page.get_by_text("No Kernel")).first.wait_for()
+    visit.page.goto("about:blank")
+    visit.page.goto(f"{visit.lab.url}/lab/tree/{notebook}?token={visit.lab.token}&reset")
+    table = visit.cell(1).locator("table.mls-grid")
+    expect(table.locator("tbody tr")).to_have_count(20)
+    expect(table).to_be_visible()
+    expect(visit.cell(1).get_by_text("Error displaying widget")).to_be_hidden()
+    visit.shoot("explorer-reopened")
+    assert visit.outside == []

@@ -1,0 +1,161 @@
+"""What the widgets show and answer, with real stores and no browser."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from workbench.notebook import display
+from workbench.notebook.widgets import choose
+from workbench.notebook.widgets.base import VIEW, Widget, publish, script, style
+from workbench.notebook.widgets.explorer import Explorer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workbench.store import Store
+
+NAMES = ("diff", "explorer", "lineage", "runs")
+VIEWED = {"order": [], "filters": {}, "where": ""}
+
+
+@pytest.fixture
+def trips(store: Store) -> Store:
+    store.sql("CREATE TABLE trips AS SELECT i AS id, i % 5 AS zone, i / 4 AS km FROM range(1000) AS t(i)")
+    store.sql("DELETE FROM trips WHERE id < 10")
+    store.sql("UPDATE trips SET km = -1 WHERE id = 500")
+    return store
+
+
+def replies(widget: Widget, what: str, **given: Any) -> dict[str, Any]:
+    """Ask as the browser does, and return what is sent back."""
+    sent: list[dict[str, Any]] = []
+    widget.send = lambda content, buffers=None: sent.append(content)
+    widget._reply({"id": "1", "ask": what, "given": given})
+    assert json.loads(json.dumps(sent[0]))["id"] == "1"
+    return sent[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_scripts_are_whole_modules_that_load_nothing(name: str, tmp_path: Path) -> None:
+    text = script(name)
+    assert text.count("export default") == 1
+    assert "import(" not in text
+    assert "\nimport " not in text
+    assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
+    assert "https://" not in text + style()
+    assert "url(" not in style()
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no Node.js here to check the syntax with")
+    (tmp_path / "widget.mjs").write_text(text)
+    subprocess.run([node, "--check", tmp_path / "widget.mjs"], check=True)
+
+
+def test_the_explorer_answers_pages(trips: Store) -> None:
+    widget = Explorer(trips.explore("trips"))
+    assert (widget.start["total"], len(widget.start["rows"])) == (990, 200)
+    assert widget.start["columns"][0] == {
+        "name": "id",
+        "type": "bigint",
+        "right": True,
+        "compared": True,
+        "filtered": True,
+    }
+    view = {"order": [["id", True]], "filters": {"zone": "3"}, "where": "km >= 0"}
+    found = widget.ask("page", start=10, count=5, **view)
+    rows = trips.sql("select id from trips where zone = 3 and km >= 0 order by id desc limit 5 offset 10")
+    assert [row["cells"][0] for row in found["rows"]] == [str(row["id"]) for row in rows.rows()]
+    assert found["total"] == 198
+
+
+def test_the_explorer_goes_back_and_says_what_changed(trips: Store) -> None:
+    widget = Explorer(trips.explore("trips"))
+    past = widget.ask("past")
+    assert [each["said"].rpartition(" · ")[2].split()[0] for each in past] == ["CREATE", "DELETE", "UPDATE"]
+    first, second, third = (each["snapshot"] for each in past)
+    assert widget.ask("page", snapshot=first, **VIEWED)["total"] == 1000
+    made = widget.ask("page", snapshot=first, changes=True, **VIEWED)
+    assert (made["total"], made["rows"][0]["tone"]) == (1000, "added")
+    gone = widget.ask("page", snapshot=second, changes=True, **VIEWED)
+    assert {row["tone"] for row in gone["rows"]} == {"removed"}
+    changed = widget.ask("page", snapshot=third, changes=True, **VIEWED)
+    assert {row["tone"] for row in changed["rows"]} == {"removed", "added"}  # There is no key to compare by.
+    widget.ask("rest")
+    assert widget.ask("page", **VIEWED)["total"] == 990
+
+
+def test_changed_cells_of_a_keyed_table_are_marked(store: Store) -> None:
+    store.load("zones", [{"id": 1, "a": 1, "b": 1}, {"id": 2, "a": 2, "b": 2}], key="id")
+    store.sql("UPDATE zones SET b = 9 WHERE id = 2")
+    explored = store.explore("zones")
+    found = Explorer(explored).ask("page", snapshot=explored.snapshots()[-1], changes=True, **VIEWED)
+    (row,) = found["rows"]
+    names = [column["name"] for column in found["columns"]]
+    assert row["tone"] == "changed"
+    assert [names[place] for place in row["marked"]] == ["b_before", "b_after"]
+
+
+def test_errors_are_answers(trips: Store) -> None:
+    widget = Explorer(trips.explore("trips"))
+    wrong = replies(widget, "page", **(VIEWED | {"where": "kmm > 1"}))
+    assert "kmm" in wrong["error"]["message"]
+    assert "km" in wrong["error"]["hint"]
+    assert replies(widget, "nothing")["error"]["message"].startswith("AttributeError")
+    for name in ("id", "zone", "km"):
+        assert replies(widget, "profile", column=name, **VIEWED)["answer"]["rows"] == 990
+
+
+def test_a_widget_stands_behind_its_static_form(trips: Store) -> None:
+    explored = trips.explore("trips")
+    bundles: list[dict[str, Any]] = []
+
+    class Shell:
+        class display_pub:  # noqa: N801 (it is called so)
+            publish = bundles.append
+
+    publish(Shell, display.bundle(explored), Explorer(explored))
+    static, live = bundles
+    assert "mls-static" in static["text/html"]
+    assert "20 of 990 rows" in static["text/plain"]
+    assert list(live) == [VIEW, "text/plain"]
+
+
+def test_a_difference_is_counted_and_served_by_kind(store: Store) -> None:
+    store.load("zones", [{"id": i, "a": i} for i in range(300)], key="id")
+    before = store.explore("zones").snapshot
+    store.sql("UPDATE zones SET a = -1 WHERE id < 3")
+    store.sql("DELETE FROM zones WHERE id >= 50")
+    widget = choose.widget_for(store.diff("zones", before), "diff", store)
+    assert widget is not None
+    assert widget.start["counts"] == {"removed": 250, "changed": 3}
+    assert widget.ask("page", kind="changed")["total"] == 3
+    assert {row["tone"] for row in widget.ask("page", kind="removed", start=200)["rows"]} == {"removed"}
+    assert len(widget.ask("page", start=200, count=100)["rows"]) == 53
+
+
+def test_runs_are_told_newest_first(trained: Store) -> None:
+    widget = choose.widget_for(trained.runs(), "runs")
+    assert widget is not None
+    assert widget.start["total"] == len(trained.runs())
+    assert {run["kind"] for run in widget.start["runs"]} >= {"load", "transform", "model", "binding"}
+    assert json.loads(json.dumps(widget.start)) == widget.start
+
+
+def test_the_graph_knows_its_boxes_and_their_descriptions(trained: Store) -> None:
+    widget = choose.widget_for(trained.lineage("slow_prediction"), "lineage", trained)
+    assert widget is not None
+    names = {node["name"] for node in widget.start["nodes"]}
+    assert {"trips", "trip_features", "slow"} <= names
+    assert all(f'data-node="{name}"' in widget.start["svg"] for name in names)
+    for name in names:
+        assert replies(widget, "describe", name=name).get("answer"), name
+
+
+def test_a_terminal_gets_no_widget(trips: Store) -> None:
+    assert not choose.live(object())
+    assert choose.widget_for(trips.sql("select 1")) is None

@@ -1,0 +1,92 @@
+"""How a widget is made, what it answers, and how it stands beside its static form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets
+
+from workbench.errors import WorkbenchError
+from workbench.notebook.style import CSS
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+_FOLDER = Path(__file__).parent
+
+
+@cache
+def script(name: str) -> str:
+    """Return the module of a widget: what all share, then its own file."""
+    return "\n".join((_FOLDER / f"{each}.js").read_text(encoding="utf-8") for each in ("common", name))
+
+
+@cache
+def style() -> str:
+    """Return the style sheet of all widgets."""
+    return CSS + (_FOLDER / "widgets.css").read_text(encoding="utf-8")
+
+
+class Widget(anywidget.AnyWidget):
+    """A widget that asks the kernel for what it shows.
+
+    A question is the name of a method that starts with `answer_`, and its arguments. It is answered in
+    a thread, so that the kernel can run cells meanwhile; whatever goes wrong is shown in the widget.
+    """
+
+    _esm = ""
+    _css = ""
+
+    start = traitlets.Dict().tag(sync=True)
+    """What is shown first."""
+
+    aside: frozenset[str] = frozenset()
+    """Questions that may take long, and are answered in a thread of their own."""
+
+    def __init__(self, start: Mapping[str, Any]) -> None:
+        self._threads: dict[bool, Executor] = {}
+        super().__init__(start=dict(start))
+        self.on_msg(self._asked)
+
+    def ask(self, what: str, **given: Any) -> Any:
+        """Answer a question here and now."""
+        return getattr(self, f"answer_{what}")(**given)
+
+    def _asked(self, _: object, message: Mapping[str, Any], buffers: object) -> None:
+        apart = message["ask"] in self.aside
+        if apart not in self._threads:
+            self._threads[apart] = ThreadPoolExecutor(1, thread_name_prefix="mlstore-widget")
+        self._threads[apart].submit(self._reply, message)
+
+    def _reply(self, message: Mapping[str, Any]) -> None:
+        try:
+            answer = {"answer": self.ask(message["ask"], **message["given"])}
+        except WorkbenchError as error:
+            answer = {"error": {"message": error.message, "hint": error.hint}}
+        except Exception as error:  # noqa: BLE001 (nobody else would see what happens in this thread)
+            answer = {"error": {"message": f"{type(error).__name__}: {error}", "hint": ""}}
+        self.send({"id": message["id"], **answer})
+
+
+def publish(shell: InteractiveShell, static: Mapping[str, str], widget: Widget) -> None:
+    """Show a widget and its static form, of which one is hidden: the style sheet says which."""
+    publisher: Any = shell.display_pub
+    publisher.publish({**static, "text/html": _FALLBACK + static["text/html"]})
+    view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+    publisher.publish({VIEW: view, "text/plain": ""})
+
+
+# A widget whose kernel is gone says only that it is not found; then what stands before it is shown instead.
+_FALLBACK = (
+    "<style>"
+    ".jp-OutputArea-child:has(.mls-static):has(+ .jp-OutputArea-child .mlw){display:none}"
+    ".jp-OutputArea-child:has(.mls-static) + .jp-OutputArea-child:not(:has(.mlw)){display:none}"
+    '</style><span class="mls-static"></span>'
+)
