@@ -12,8 +12,8 @@ from workbench.engines.duckdb import Cursor, execute, fetch, one_query
 from workbench.errors import NotFound, WorkbenchError
 from workbench.lake.conditions import condition
 from workbench.lake.difference import diff
+from workbench.lake.distribution import Distribution, distributions
 from workbench.lake.past import table_at
-from workbench.lake.profile import Profile, profiles
 from workbench.lake.snapshots import changes_by_snapshot
 from workbench.names import quote, quote_all
 
@@ -161,7 +161,7 @@ class Exploration:
         with self._lock:
             return self._fetch(f"SELECT {columns} FROM {self._source}")
 
-    def profile(self, columns: Sequence[str] | None = None, view: View = EVERYTHING) -> list[Profile]:
+    def profile(self, columns: Sequence[str] | None = None, view: View = EVERYTHING) -> list[Distribution]:
         """Describe the values of columns: how many, NULLs, range, distribution, commonest values.
 
         Pages can be read meanwhile.
@@ -176,7 +176,7 @@ class Exploration:
             self._type(name)
         cursor = self._new_cursor()
         try:
-            return profiles(cursor, f"(SELECT * FROM {self._source}{self._where(view)})", wanted)
+            return distributions(cursor, f"(SELECT * FROM {self._source}{self._where(view)})", wanted)
         finally:
             cursor.close()
 
@@ -205,12 +205,12 @@ class Exploration:
         return Exploration.of_table(self._lake, self._table, snapshot)
 
     def changes(self, snapshot: int) -> Exploration:
-        """Return what a snapshot did to the table, as `diff` gives it; of its first one, all rows."""
-        before = max((each for each in self.snapshots() if each < snapshot), default=None)
-        if before is None:
-            rows = self.at(snapshot).everything("'added' AS change, *")
+        """Return what the last change up to a snapshot did, as `diff` does; of the first, all rows."""
+        *before, last = [each for each in self.snapshots() if each <= snapshot]
+        if before:
+            rows = diff(self._lake, self._table, before[-1], last).to_arrow()
         else:
-            rows = diff(self._lake, self._table, before, snapshot).to_arrow()
+            rows = self.at(last).everything("'added' AS change, *")
         return Exploration.of_rows(self._lake, self.name, snapshot, rows)
 
     # -- within ----------------------------------------------------------------------------------

@@ -92,6 +92,7 @@ def _of_relation(of: Subject) -> list[Draft]:
     label = next((each for each in of.columns if each.lower() in _LABELS), of.columns[-1])
     found = [
         _draft("sql", "Select rows", {"query": f"{select}\nlimit 100"}),
+        _draft("explore", "Explore its rows", {"source": name}),
         _draft("query", "Name a query on it", {"name": f"{plain}_query", "query": select}),
         _draft(
             "transform",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from workbench.store import Store
 
-NAMES = ("diff", "explorer", "lineage", "runs")
+NAMES = ("binding", "diff", "explorer", "lineage", "model", "runs")
 VIEWED = {"order": [], "filters": {}, "where": ""}
 
 
@@ -154,6 +154,41 @@ def test_the_graph_knows_its_boxes_and_their_descriptions(trained: Store) -> Non
     assert all(f'data-node="{name}"' in widget.start["svg"] for name in names)
     for name in names:
         assert replies(widget, "describe", name=name).get("answer"), name
+
+
+def test_a_model_is_deployed_and_rolled_back(trained: Store) -> None:
+    query = "SELECT * FROM trip_features WHERE id < 300"
+    trained.train("slow", query, label="slow", key="id", model="logistic", deploy="never")
+    widget = choose.widget_for(trained.describe("slow@1"), "describe", trained)
+    assert widget is not None
+    state = json.loads(json.dumps(widget.start))
+    assert [(each["version"], each["champion"]) for each in state["versions"]] == [(2, False), (1, True)]
+    assert state["status"] == "champion"
+    assert {"metric", "value", "low", "high", "baseline"} <= set(state["metrics"][0])
+    assert state["importance"]
+    assert len(state["decisions"]) == 2
+    deployed = replies(widget, "deploy", version=2)["answer"]
+    assert [each["champion"] for each in deployed["versions"]] == [True, False]
+    assert deployed["status"] == "not deployed"
+    assert [each["champion"] for each in replies(widget, "rollback")["answer"]["versions"]] == [False, True]
+    assert "9" in replies(widget, "deploy", version=9)["error"]["message"]
+
+
+def test_a_binding_is_counted_and_refreshed(trained: Store) -> None:
+    trained.pause("slow_prediction")
+    trained.sql(
+        "INSERT INTO trips SELECT id + 1000, distance, passengers, zone, started, slow FROM trips LIMIT 50"
+    )
+    widget = choose.widget_for(trained.describe("slow_prediction"), "describe", trained)
+    assert widget is not None
+    state = json.loads(json.dumps(widget.start))
+    assert (state["total"], state["missing"], state["statuses"]) == (450, 50, [["ok", 400]])
+    assert state["versions"] == [["slow@1", 400]]
+    trained.resume("slow_prediction")
+    state = replies(widget, "refresh")["answer"]
+    assert (state["missing"], state["statuses"]) == (0, [["ok", 450]])
+    assert state["behind"].startswith("no")
+    assert state["runs"][0]["rows"] == 50
 
 
 def test_a_terminal_gets_no_widget(trips: Store) -> None:

@@ -34,4 +34,18 @@ def widget_for(value: Any, verb: str = "", store: Store | None = None) -> Widget
         from workbench.notebook.widgets.lineage import Graph
 
         return Graph(value, store)
+    if type(value).__name__ == "Description" and store is not None:
+        return _page(value, store)
+    return None
+
+
+def _page(description: Any, store: Store) -> Widget | None:
+    if description.kind == "model":
+        from workbench.notebook.widgets.model import ModelPage
+
+        return ModelPage(description, store)
+    if description.kind == "binding":
+        from workbench.notebook.widgets.binding import BindingPage
+
+        return BindingPage(description, store)
     return None

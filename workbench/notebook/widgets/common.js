@@ -59,22 +59,25 @@ function frame(model, el, title, kind) {
   if (title) head.append(h("span", { class: "mls-name" }, title));
   head.append(status);
   el.classList.add("mls", "mlw");
+  el.dataset.lmSuppressShortcuts = "true"; // JupyterLab's shortcuts would take the arrow keys.
   el.append(head, error, body);
   const ask = asker(model);
   const here = { model, el, ask, head, body };
   here.say = (text) => (status.textContent = text);
-  here.clear = () => (error.hidden = true);
-  here.fail = (problem) => {
+  // What is shown went wrong with one question, and goes away when that one is answered.
+  here.clear = (what) => (error.hidden ||= error.dataset.asked === what);
+  here.fail = (problem, what) => {
+    error.dataset.asked = what;
     const message = problem.message || String(problem);
     error.replaceChildren(h("b", {}, message), problem.hint ? h("div", {}, problem.hint) : "");
     error.hidden = false;
   };
-  here.get = (what, given) => whileWaiting(here, ask(what, given));
+  here.get = (what, given) => whileWaiting(here, what, ask(what, given));
   return here;
 }
 
 /** Show that an answer takes long, and what went wrong with it. */
-async function whileWaiting(here, answer) {
+async function whileWaiting(here, what, answer) {
   const slow = setTimeout(() => here.say("working …"), 600);
   const busy = setTimeout(
     () => here.say("the kernel does not answer: it is busy, or was restarted since (then run the cell again)"),
@@ -82,10 +85,10 @@ async function whileWaiting(here, answer) {
   );
   try {
     const found = await answer;
-    here.clear();
+    here.clear(what);
     return found;
   } catch (problem) {
-    here.fail(problem);
+    here.fail(problem, what);
     throw problem;
   } finally {
     clearTimeout(slow);

@@ -136,7 +136,7 @@ class Graph {
   tell(name) {
     const node = this.start.nodes.find((each) => each.name === name);
     if (!node) return this.side.replaceChildren();
-    const parts = [h("div", { class: "mls-head" }, h("span", { class: "mls-kind" }, node.kind), h("span", { class: "mls-name" }, node.name))];
+    const parts = this.start.describes ? [] : [h("div", { class: "mls-head" }, h("span", { class: "mls-kind" }, node.kind), h("span", { class: "mls-name" }, node.name))];
     if (node.columns.length) parts.push(this.columns(node));
     this.side.replaceChildren(...parts);
     if (this.start.describes) quietly(this.describe(name));

@@ -1,4 +1,4 @@
-"""The noun Profile: how the values of a column are distributed."""
+"""The noun Distribution: how the values of a column are distributed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TIMES = ("DATE", "TIMESTAMP")
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class Distribution:
     """How the values of one column are distributed.
 
     Attributes
@@ -77,8 +77,8 @@ def kind_of(type_: str) -> Kind:
     return "time" if type_.startswith(_TIMES) else "text"
 
 
-def profiles(cursor: Cursor, relation: str, columns: Mapping[str, str]) -> list[Profile]:
-    """Profile the columns of a relation in two passes: the ranges, then what lies where in them."""
+def distributions(cursor: Cursor, relation: str, columns: Mapping[str, str]) -> list[Distribution]:
+    """Describe the columns of a relation in two passes: the ranges, then what lies where in them."""
     if not columns:
         return []
     kinds = {name: kind_of(type_) for name, type_ in columns.items()}
@@ -139,7 +139,7 @@ def _bin(value: str, low: float, high: float, type_: str) -> str:
     return f"CASE WHEN {value} IS NOT NULL THEN {place} END"
 
 
-def _profile(name: str, kind: Kind, seen: _Seen, counts: Mapping[Any, int] | None) -> Profile:
+def _profile(name: str, kind: Kind, seen: _Seen, counts: Mapping[Any, int] | None) -> Distribution:
     nulls = seen.rows - seen.values
     distinct = min(seen.distinct, seen.values)
     bins: tuple[int, ...] = ()
@@ -149,4 +149,4 @@ def _profile(name: str, kind: Kind, seen: _Seen, counts: Mapping[Any, int] | Non
     elif counts:
         commonest = sorted(counts.items(), key=lambda each: (-each[1], str(each[0])))[:_TOP]
         top = tuple((str(value), int(number)) for value, number in commonest)
-    return Profile(name, kind, seen.rows, nulls, distinct, seen.least, seen.most, bins, top)
+    return Distribution(name, kind, seen.rows, nulls, distinct, seen.least, seen.most, bins, top)
