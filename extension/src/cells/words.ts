@@ -104,6 +104,10 @@ export const VERBS = {
     "clauses": [],
     "body": false
   },
+  "explore": {
+    "clauses": [],
+    "body": false
+  },
   "lineage": {
     "clauses": [],
     "body": false

@@ -135,6 +135,10 @@ class Explorer {
       this.snapshot = past[place].snapshot;
       quietly(this.renew({ columns: true }));
     });
+    const shift = (step) => {
+      slider.value = +slider.value + step;
+      slider.dispatchEvent(new Event("input"));
+    };
     const slider = h("input", {
       type: "range",
       min: 0,
@@ -157,7 +161,9 @@ class Explorer {
       },
     });
     say(past.length - 1);
-    this.past.replaceChildren(slider, label, h("label", {}, changes, " what changed"));
+    this.past.replaceChildren(
+      button("‹", () => shift(-1), { "aria-label": "Earlier snapshot" }), slider,
+      button("›", () => shift(1), { "aria-label": "Later snapshot" }), label, h("label", {}, changes, " what changed"));
   }
 
   close() {
