@@ -245,6 +245,7 @@ export const FUNCTIONS = [
   "count_encode",
   "cyclical",
   "date_parts",
+  "embed",
   "hash_encode",
   "hash_text",
   "held_out",
