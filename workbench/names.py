@@ -117,6 +117,18 @@ def quote_all(names: Iterable[str], prefix: str = "") -> str:
     return ", ".join(prefix + quote(name) for name in names)
 
 
+def spelled(names: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
+    """Spell names as they are known, whatever their case; one that is not known stays as it is.
+
+    Examples
+    --------
+    >>> spelled(["ID", "fare"], ["Id", "name"])
+    ('Id', 'fare')
+    """
+    spelling = {each.lower(): each for each in known}
+    return tuple(spelling.get(name.lower(), name) for name in names)
+
+
 def literal(value: str) -> str:
     """Write a string as an SQL literal.
 

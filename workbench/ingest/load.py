@@ -18,7 +18,7 @@ from workbench.ingest.loaded import describe_source, loaded_before
 from workbench.lake import write
 from workbench.lake.keys import AUTO_KEY, check_nulls, check_unique
 from workbench.lake.tables import TableInfo
-from workbench.names import check_name
+from workbench.names import check_name, spelled
 from workbench.progress import step
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _check_target(lake: Lake, request: Load, known: TableInfo | None) -> None:
                     hint="Give the table another name.",
                 )
         return
-    wanted = _key_columns(request.key)
+    wanted = spelled(_key_columns(request.key), known.columns)
     if request.key is not None and wanted != known.key:
         has = f"the key ({', '.join(known.key)})" if known.key else "no key"
         raise InvalidData(
@@ -215,7 +215,7 @@ def _write_new(lake: Lake, tx: Transaction, request: Load) -> int:
     columns = write.stored_columns(tx.cursor, f"temp.{_STAGED}")
     if not columns:
         raise InvalidData(f"The source of {request.table!r} has no columns.")
-    key = _key_columns(request.key)
+    key = spelled(_key_columns(request.key), columns)
     auto = request.key == "auto"
     if auto and AUTO_KEY not in columns:
         columns = {AUTO_KEY: "BIGINT", **columns}

@@ -17,7 +17,7 @@ from workbench.lake.inputs import behind
 from workbench.lake.keys import check_nulls, check_unique
 from workbench.lake.snapshots import Journal, read_journal
 from workbench.lake.write import Delta
-from workbench.names import quote, quote_all
+from workbench.names import quote, quote_all, spelled
 from workbench.transform.definition import Transform
 from workbench.transform.sources import Catalog, division_of
 from workbench.transform.units import Changes, Division, Steps, Undivided, image_name
@@ -301,7 +301,7 @@ def _stage_python(
 
 def _check_key(cursor: Cursor, transform: Transform, columns: Mapping[str, str]) -> int:
     """Check that the staged rows have their key, once each; return how many there are."""
-    missing = [column for column in transform.key if column not in columns]
+    missing = [column for column in spelled(transform.key, columns) if column not in columns]
     if missing:
         found = NotFound.named("column", missing[0], columns, within=f"the result of {transform.name}")
         raise InvalidData(

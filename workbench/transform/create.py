@@ -15,7 +15,7 @@ from workbench.errors import Conflict, InvalidData, StatementError
 from workbench.lake import TableInfo, write
 from workbench.lake.circles import find_circle
 from workbench.lake.inputs import base_tables
-from workbench.names import check_name
+from workbench.names import check_name, spelled
 from workbench.progress import step
 from workbench.transform.compute import STAGED, Computed, compute_full
 from workbench.transform.definition import KIND, Transform, refit_name
@@ -144,6 +144,7 @@ def _define(lake: Lake, draft: _Draft, previous: Mapping[str, Any] | None) -> Tr
                 Full(_first(version)),
                 lake.records.watermarks(wanted.name, cursor=cursor),
             )
+            transform = replace(transform, key=spelled(transform.key, computed.columns))
             edges = _edges(lake, transform, computed, cursor)
         run = start_run(transform, computed)
         with lake.commit(f"transform {wanted.name}, version {version}", run_id=run.id, cursor=cursor) as tx:

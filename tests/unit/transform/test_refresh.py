@@ -290,3 +290,12 @@ def test_a_recursive_query_is_computed_in_full_also_below_a_name(store: Store) -
     run = store.refresh("deep")[-1]
     assert (run.mode, rows(store, "FROM deep")) == ("full", rows(store, "SELECT id, depth FROM tree"))
     assert "recursive" in run.reason.lower()
+
+
+def test_a_key_is_found_in_any_case(store: Store) -> None:
+    store.load("t", [{"Id": 1, "x": 2.0}, {"Id": 2, "x": 3.0}], key="id")
+    made = store.transform("f", "SELECT iD, x * 2 AS y FROM t", key="ID")
+    assert (store._lake.tables.resolve("t").key, made.key) == (("Id",), ("Id",))
+    store.merge("t", [{"ID": 1, "x": 9.0}], key="ID")
+    assert store.refresh("f")[-1].mode == "incremental"
+    assert rows(store, "FROM f") == [(1, 18.0), (2, 6.0)]
