@@ -18,7 +18,7 @@ def test_a_card_asks_for_the_parameters_and_makes_a_notebook(visit: Visit, labex
     (lab.work / "templates").mkdir()
     page.goto(f"{lab.url}/lab/tree/templates?token={lab.token}&reset")
     card = page.locator(".jp-LauncherCard", has_text=TITLE)
-    expect(card).to_be_visible()
+    expect(card).to_be_visible(timeout=30_000)
     visit.shoot("launcher")
     card.click()
     form = page.locator(".jp-Dialog")
@@ -30,7 +30,7 @@ def test_a_card_asks_for_the_parameters_and_makes_a_notebook(visit: Visit, labex
     form.get_by_role("button", name="Create").click()
     page.locator(".jp-Notebook").wait_for()
     expect(visit.cell(0)).to_contain_text('"homes"'.replace('"', "'"))
-    made = json.loads((lab.work / "templates" / "predict-a-column.ipynb").read_text())
+    made = json.loads((lab.work / "templates" / "predict_a_column.ipynb").read_text())
     source = "".join(made["cells"][1]["source"])
     assert "holdout = 0.25" in source
     assert "predict = False" in source
@@ -48,4 +48,4 @@ def test_the_palette_has_the_templates_and_cancel_makes_nothing(visit: Visit, la
     page.locator(".lm-CommandPalette-item", has_text=TITLE).click()
     page.locator(".jp-Dialog").get_by_role("button", name="Cancel").click()
     expect(page.locator(".jp-Dialog")).to_have_count(0)
-    assert not list(lab.work.glob("predict-a-column*"))
+    assert not list(lab.work.glob("predict_a_column*"))

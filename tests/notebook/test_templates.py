@@ -9,6 +9,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
+
+from workbench.plain import parameters, templates
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,3 +57,12 @@ def test_product_catalogue(tmp_path: Path) -> None:
     right = re.findall(r"(?:book|lamp|mug|shirt) +\d+ +([\d.]+)", shown(cells, "right_percent"))
     assert len(right) == 4
     assert min(map(float, right)) > 90
+
+
+def test_predict_a_column_with_other_parameters(tmp_path: Path) -> None:
+    values = {"table": "homes", "label": "area", "holdout": 0.3}
+    notebook = nbformat.from_dict(parameters.fill(templates.read("predict_a_column"), values))
+    nbformat.validate(notebook)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    last = [cell for cell in notebook.cells if cell.cell_type == "code"][-1]
+    assert "predicted_area" in last.outputs[-1]["data"]["text/plain"]
