@@ -226,3 +226,14 @@ def test_statements_live_in_notebook_7_too(visit: Visit) -> None:
     # Of errors only ours count: Notebook's own plugins look for commands that only JupyterLab has.
     assert visit.outside == []
     assert [each for each in visit.errors if "mlstore" in each] == []
+
+
+def test_the_word_that_is_being_typed_is_no_mistake_yet(visit: Visit) -> None:
+    visit.open(visit.lab.write("typing", ""))
+    visit.type(0, "%%mlstore tra")
+    visit.page.wait_for_timeout(2500)
+    place = visit.cell(0).locator(".cm-lintRange-error")
+    expect(place).to_have_count(0)
+    visit.page.keyboard.type(" x")
+    expect(place).to_have_text("tra")
+    assert (visit.outside, visit.errors) == ([], [])

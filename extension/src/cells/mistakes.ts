@@ -11,6 +11,8 @@ const DELAY = 600;
 
 /** Says that the errors of a run are known, and the text that was run. */
 const failed = StateEffect.define<null>();
+/** Editors whose mistake is the word that is being typed: it is underlined when the cursor goes on. */
+const waiting = new WeakSet<EditorView>();
 const ofRuns = new WeakMap<EditorView, { text: string; found: Mistake[] }>();
 
 /** Underlines what is wrong. */
@@ -25,8 +27,13 @@ export function mistakes(asker: Asker): Extension {
       try {
         const found = await asker.check(text, view);
         const shown = found.length > 0 ? found : (ofRuns.get(view)?.found ?? []);
+        const head = view.state.selection.main.head;
+        const typed = view.hasFocus ? found.filter(each => each.end === head) : [];
+        waiting[typed.length > 0 ? 'add' : 'delete'](view);
         // An answer that comes late is about another text.
-        return view.state.doc.toString() === text ? shown.map(each => diagnostic(each, text.length)) : [];
+        return view.state.doc.toString() === text
+          ? shown.filter(each => !typed.includes(each)).map(each => diagnostic(each, text.length))
+          : [];
       } catch {
         return [];
       }
@@ -34,6 +41,7 @@ export function mistakes(asker: Asker): Extension {
     {
       delay: DELAY,
       needsRefresh: update =>
+        ((update.selectionSet || update.focusChanged) && waiting.has(update.view)) ||
         update.transactions.some(each => each.reconfigured || each.effects.some(effect => effect.is(failed)))
     }
   );
