@@ -45,7 +45,7 @@ format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## Measure, and write the figures into docs/benchmarks.md
+bench: $(VENV)/.dev build/pixeltable/.ready ## Measure, and write the figures into docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/run.py docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/refresh.py docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/transforms.py docs/benchmarks.md
@@ -53,6 +53,13 @@ bench: $(VENV)/.dev ## Measure, and write the figures into docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/automl.py docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/isolation.py docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/serving.py docs/benchmarks.md
+	$(BIN)/python tests/benchmarks/binding.py docs/benchmarks.md --pixeltable build/pixeltable/bin/python
+
+# Pixeltable is measured against, in an environment of its own.
+build/pixeltable/.ready: $(VENV)/.dev
+	$(BIN)/python -m venv --without-pip build/pixeltable
+	$(BIN)/python -m pip --python build/pixeltable/bin/python install -qq pixeltable xgboost-cpu
+	touch $@
 
 docs: $(VENV)/.dev ## Build the documentation into build/site
 	$(BIN)/mkdocs build --strict

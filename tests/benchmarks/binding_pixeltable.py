@@ -17,12 +17,13 @@ import numpy as np  # noqa: E402 (Pixeltable reads the environment when it is im
 import pixeltable as pxt  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 import xgboost  # noqa: E402
+from pixeltable.func import Batch  # noqa: E402
 
 COLUMNS = [f"f{number}" for number in range(10)]
 booster = xgboost.Booster(model_file=str(folder / "model.json"))
 
 
-Numbers = pxt.Batch[float]
+Numbers = Batch[float]
 
 
 @pxt.udf(batch_size=2048)

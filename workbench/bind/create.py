@@ -13,6 +13,7 @@ from workbench.bind.source import Source, read_source
 from workbench.bind.view import columns_of, show_bindings, shown_columns
 from workbench.bind.work import find_predictor
 from workbench.derivation import fingerprint
+from workbench.engines.duckdb import execute
 from workbench.errors import Conflict, InvalidData, NotFound
 from workbench.lake import write
 from workbench.lake.circles import find_circle
@@ -20,6 +21,8 @@ from workbench.names import check_name
 
 if TYPE_CHECKING:
     from workbench.lake import Lake, TableInfo
+
+_TRIED = 16
 
 
 def create_binding(lake: Lake, draft: Binding) -> Binding:
@@ -54,6 +57,10 @@ def _create(lake: Lake, draft: Binding) -> tuple[Binding, bool]:
         _check_view(lake, draft, source)
         predictor = find_predictor(lake, cursor, draft, source)
         columns = _check_inputs(draft, source, predictor)
+        if ":" not in draft.model and columns:
+            # A model trained here says of a few rows whether their types are those that it learned from.
+            some = execute(cursor, f"{source.select(columns)} LIMIT {_TRIED}")
+            predictor.predict(some.to_arrow_table())
     draft = replace(draft, reads=columns, sources=source.inputs(columns))
     draft = replace(
         draft, fingerprint=fingerprint(KIND, draft.on, draft.model, draft.columns, draft.on_error)

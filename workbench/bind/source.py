@@ -96,6 +96,12 @@ class Source:
         ]
         return " ".join([f"lake.{self.base.sql} AS t", *joins])
 
+    def select(self, columns: Sequence[str]) -> str:
+        """Write the query that gives these columns."""
+        named = zip(self.expressions(columns), columns, strict=True)
+        shown = ", ".join(f"{value} AS {quote(name)}" for value, name in named)
+        return f"SELECT {shown} FROM {self.rows(columns)}"
+
     def fresh(self, columns: Sequence[str], since: Mapping[str, int]) -> str:
         """Write the condition for rows written after the snapshots `since`, by table."""
         parts = [f"t.snapshot_id > {since[self.base.qualified]}"]

@@ -170,11 +170,7 @@ def look(lake: Lake, cursor: Cursor, binding: Binding, head: int, *, full: bool 
 def find_predictor(lake: Lake, cursor: Cursor, binding: Binding, source: Source) -> Predictor:
     """Find the model; one that does not say what it needs gets the bound columns."""
     columns = [source.spelled(each) for each in binding.columns or source.columns]
-    shown = ", ".join(
-        f"{value} AS {quote(name)}" for name, value in zip(columns, source.expressions(columns), strict=True)
-    )
-    rows = execute(cursor, f"SELECT {shown} FROM {source.rows(columns)} LIMIT 0")
-    schema = rows.to_arrow_table().schema
+    schema = execute(cursor, f"{source.select(columns)} LIMIT 0").to_arrow_table().schema
     found = open_predictor(lake, binding.model, schema, isolate=binding.isolate)
     if binding.retry or binding.rate:
         return Patient(found, binding.retry, binding.rate)

@@ -26,6 +26,40 @@ def test_a_model_gets_all_that_it_asks_for(trained: Store) -> None:
         trained.bind("again", on="trip_features", model="slow", inputs=["distance"])
 
 
+def test_a_column_of_another_type_is_refused_before_anything_is_made(trained: Store) -> None:
+    trained.load("words", [{"id": 1, "a": "x", "c": "y"}], key="id")
+    trained.train(
+        "high",
+        "SELECT id, distance AS a, zone AS c, slow FROM trips",
+        label="slow",
+        key="id",
+        model="xgboost",
+    )
+    head = trained._lake.head()
+    with pytest.raises(InvalidData, match="'a' holds"):
+        trained.bind("p", on="words", model="high")
+    assert trained._lake.head() == head
+
+
+def test_categories_never_seen_and_nulls_are_answered(trained: Store) -> None:
+    trained.train(
+        "high",
+        "SELECT id, distance AS a, zone AS c, slow FROM trips",
+        label="slow",
+        key="id",
+        model="xgboost",
+    )
+    rows = [
+        {"id": 1, "a": 1.5, "c": "atlantis"},
+        {"id": 2, "a": None, "c": None},
+        {"id": 3, "a": 9, "c": "north"},
+    ]
+    trained.load("places", rows, key="id")
+    trained.bind("p", on="places", model="high")
+    assert column(trained, "p_status", "places") == ["ok"] * 3
+    assert None not in column(trained, "p", "places")
+
+
 def test_nan_is_no_number(table: Store) -> None:
     bind(table, function="halves")
     assert column(table, "p")[2:5] == [1.0, None, 2.0]
