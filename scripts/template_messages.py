@@ -130,6 +130,18 @@ ENDINGS = {
     "neutral": ["", "", "", ". Thank you", ". Kind regards"],
     "positive": ["", "", ". Thank you", ". Keep it up", ". I will order again"],
 }
+# Some say little, and whoever labelled them had to guess.
+SHORT = [
+    "the {product} is here",
+    "got the {product}, we will see",
+    "I ordered the {product} {day}",
+    "the {product} is not what I expected",
+    "so this is the {product} you sent me",
+    "the thing with the {product} again",
+    "well, the {product} is on its way now",
+    "I talked to your colleague about the {product} {day}",
+]
+SHARE_SHORT = 0.12
 # A few are of two minds, as people are.
 TURNS = {
     "negative": ", although the people on the phone were kind",
@@ -142,13 +154,16 @@ def message(random_: random.Random) -> tuple[str, str, str, str]:
     topic = random_.choices(list(TOPICS), weights=[5, 3, 5, 2, 3])[0]
     sentiment = random_.choices(["negative", "neutral", "positive"], weights=[45, 30, 25])[0]
     product = random_.choice(PRODUCTS)
-    text = random_.choice(TOPICS[topic][sentiment]).format(
+    is_short = random_.random() < SHARE_SHORT
+    text = random_.choice(SHORT if is_short else TOPICS[topic][sentiment]).format(
         product=product, place=random_.choice(PLACES), day=random_.choice(DAYS)
     )
     if sentiment in TURNS and random_.random() < 0.08:
         text += TURNS[sentiment]
-    text = random_.choice(OPENINGS[sentiment]) + text
-    ending = random_.choice(ENDINGS[sentiment])
+    # Neither how somebody begins nor how they end says for sure what they feel.
+    tone = sentiment if random_.random() < 0.7 else random_.choice(list(OPENINGS))
+    text = random_.choice(OPENINGS[tone]) + text
+    ending = random_.choice(ENDINGS[tone])
     text = (
         text.rstrip("?") + ending
         if ending and text.endswith("?") and random_.random() < 0.5

@@ -44,7 +44,7 @@ def test_voice_of_the_customer(tmp_path: Path) -> None:
     new = shown(cells, "m.feeling")
     assert [word in new for word in ("negative", "positive", "neutral")] == [True] * 3
     assert new.count("384") == 3
-    assert "parcel" in shown(cells, "embed($question)")
+    assert len(re.findall("courier|parc|deliver", shown(cells, "embed($question)"))) >= 3
     assert "5001" in shown(cells, "it got lost in the mail")
 
 
