@@ -181,6 +181,28 @@ def test_it_says_how_to_give_it_the_network(lake: Lake, folder: Path) -> None:
     assert "ISOLATE none" in raised.value.hint
 
 
+def test_where_the_kernel_keeps_no_network_from_it_python_does(tmp_path: Path) -> None:
+    code = f"""
+import runpy, socket, sys
+worker = runpy.run_path({str(warm.SCRIPT)!r})
+sys.addaudithook(worker["_refuser"](talks=True))
+server = socket.socket(socket.AF_UNIX)
+server.bind({str(tmp_path / "local")!r})
+for act in (
+    lambda: socket.create_connection(("127.0.0.1", 9), timeout=1),
+    lambda: socket.getaddrinfo("example.org", 80),
+    lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 9)),
+    lambda: socket.socket().bind(("127.0.0.1", 0)),
+):
+    try:
+        act()
+    except PermissionError as error:
+        print(error.strerror)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["the model has no network"] * 4, done.stderr
+
+
 def test_a_copy_made_in_c_answers_nobody(lake: Lake, folder: Path) -> None:
     model = isolated(lake, "forks_in_c")
     assert model.predict(rows(1, 3))["value"].to_pylist() == [2, 6]
