@@ -118,7 +118,6 @@ export interface ColumnProfile {
   distinct: number;
   low: string;
   high: string;
-  mean: string;
   bins: number[];
   top: Count[];
 }

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 from workbench.answers.freshness import Freshness, freshness
-from workbench.answers.profile import is_number
 from workbench.bind import Binding
 from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import NotFound
 from workbench.lake.counts import row_counts
+from workbench.lake.distribution import kind_of
 from workbench.language.draft import Subject, drafts, store_drafts
 from workbench.names import quote_name
 from workbench.server.wire import Badge, Column, Drafts, Item, Kind, Tree
@@ -65,7 +65,7 @@ def column(name: str, kind: str, key: tuple[str, ...] = ()) -> Column:
     >>> column("fare", "DECIMAL(9,2)").number
     True
     """
-    return Column(name, kind, name in key, is_number(kind))
+    return Column(name, kind, name in key, kind_of(kind) == "number")
 
 
 def _items(lake: Lake, cursor: Cursor, head: int) -> list[Item]:

@@ -264,7 +264,6 @@ function ColumnCard({ column, rows }: { column: ColumnProfile; rows: number }): 
           <Histogram bins={column.bins} label={`${column.name} from ${column.low} to ${column.high}`} />
           <div className="mls-ends">
             <span>{column.low}</span>
-            {column.mean && <span title="mean">⌀ {column.mean}</span>}
             <span>{column.high}</span>
           </div>
         </>
