@@ -29,7 +29,7 @@ ROWS, FILL_ROWS, CHANGED = 1_000_000, 5_000_000, 10_000
 COLUMNS = tuple(f"f{number}" for number in range(10))
 REPEATS = 3
 HEADING = "## Keeping predictions"
-PIXELTABLE = Path(__file__).with_name("binding_pixeltable.py")
+HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,10 @@ def pixeltable(python: Path, rows: int, folder: Path) -> dict[str, float]:
     with build(folder / "store", rows) as store:
         Hand(store).booster.save_model(folder / "model.json")
         store.export("t", folder / "rows.parquet", format="parquet")
-    return in_a_process(str(python), str(PIXELTABLE), str(folder), str(rows), str(CHANGED))
+    code = (
+        f"import sys; sys.path.insert(0, {str(HERE)!r}); import binding_pixeltable; binding_pixeltable.run()"
+    )
+    return in_a_process(str(python), "-c", code, str(folder), str(rows), str(CHANGED))
 
 
 def report(measured: list[Measured], memory: dict[int, dict[str, float]]) -> str:

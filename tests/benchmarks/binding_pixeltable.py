@@ -1,4 +1,7 @@
-"""The part of binding.py that runs in an environment with Pixeltable; it prints seconds as JSON."""
+"""The part of binding.py that runs in an environment with Pixeltable; it prints seconds as JSON.
+
+It is imported, for Pixeltable takes no functions from a script that is run.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,8 @@ def stop() -> None:
         server.cleanup()
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Measure, and leave no server behind."""
     try:
         main()
     finally:
