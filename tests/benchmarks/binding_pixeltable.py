@@ -66,6 +66,7 @@ def stop() -> None:
 
     server = getattr(Env.get(), "_db_server", None)
     if server is not None:
+        server.cleanup_mode = "stop"
         server.cleanup()
 
 
