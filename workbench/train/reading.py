@@ -18,7 +18,7 @@ from workbench.train.features import choose_features, find_column
 from workbench.train.matrix import float_query
 from workbench.train.plan import ROW
 from workbench.train.preparation import Preparation, is_raw, planned_query, prepared_query, union
-from workbench.train.spool import HASH, Numbers, Spool
+from workbench.train.spool import HASH, Numbers, Spool, batch_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -228,19 +228,24 @@ def read(lake: Lake, cursor: Cursor, source: Source, split: Split, *, unlabelled
         f"SELECT {quote_all([*source.features, *source.raw])}, {source.truth} AS {_LABEL}, "
         f"{place[HASH]} AS {HASH} FROM {here} {source.labelled} AND {held_out}"
     )
+    width = len(spec.leaves)
+    unknown = None
+    if without:
+        query = float_query(spec, others, place)
+        unknown = Numbers(_spool(lake, cursor, query, source.unlabelled, width))
     return Rows(
         spec,
-        _spool(lake, cursor, numbers, trained, tuple(beside)),
-        _spool(lake, cursor, whole, tested, (_LABEL,)),
+        _spool(lake, cursor, numbers, trained, width, tuple(beside)),
+        _spool(lake, cursor, whole, tested, width, (_LABEL,)),
         split,
-        unlabelled=Numbers(_spool(lake, cursor, float_query(spec, others, place), source.unlabelled))
-        if without
-        else None,
+        unlabelled=unknown,
     )
 
 
-def _spool(lake: Lake, cursor: Cursor, query: str, rows: int, kept: tuple[str, ...] = ()) -> Spool:
-    return Spool(*stream(lake.run(cursor, query)), rows, kept)
+def _spool(
+    lake: Lake, cursor: Cursor, query: str, rows: int, columns: int, kept: tuple[str, ...] = ()
+) -> Spool:
+    return Spool(*stream(lake.run(cursor, query), batch_rows(columns)), rows, kept)
 
 
 def _settled(lake: Lake, cursor: Cursor, source: Source, split: Split) -> Split:

@@ -25,9 +25,21 @@ if TYPE_CHECKING:
 HASH = "__hash"
 """The column by which rows are sorted, a UBIGINT; it is left out of the file."""
 
-_BATCH_ROWS = 131_072
+_BATCH_CELLS = 2_500_000
+_MOST_ROWS = 122_880  # a row group of DuckDB's
 _PART_CELLS = 4_000_000  # sorted at a time: some 32 MB of numbers
 _MOST_PARTS = 256  # each is an open file while rows are divided
+
+
+def batch_rows(columns: int) -> int:
+    """Return how many rows of so many columns to take at a time.
+
+    Examples
+    --------
+    >>> batch_rows(20), batch_rows(1_000)
+    (122880, 2500)
+    """
+    return min(_MOST_ROWS, max(1, _BATCH_CELLS // max(1, columns)))
 
 
 class Spool:
@@ -56,7 +68,7 @@ class Spool:
             for part in _parts(schema, batches, rows, self.folder):
                 ordered = part.take(pa.array(part[HASH].to_numpy().argsort()))
                 sides.append(ordered.select(list(kept)))
-                writer.write_table(ordered.select(names), max_chunksize=_BATCH_ROWS)
+                writer.write_table(ordered.select(names), max_chunksize=batch_rows(len(names)))
         empty = pa.schema([schema.field(name) for name in kept]).empty_table()
         self.kept = pa.concat_tables([empty, *sides])
         self.num_rows = sum(side.num_rows for side in sides)

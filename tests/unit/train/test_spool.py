@@ -64,7 +64,7 @@ def test_its_files_are_gone_with_it() -> None:
 
 
 def test_some_rows_are_read_by_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool, "_BATCH_ROWS", 999)
+    monkeypatch.setattr(spool, "_MOST_ROWS", 999)
     found = spooled()
     places = np.array([0, 5, 998, 999, 1_000, 3_777, ROWS - 1])
     rows = pa.Table.from_batches(found.batches()).combine_chunks()
@@ -111,7 +111,7 @@ def test_xgboost_learns_the_same_from_a_file(
     monkeypatch: pytest.MonkeyPatch, task: Any, weighted: bool
 ) -> None:
     """The dump of the model is that of the library's own estimator, given the matrix."""
-    monkeypatch.setattr(spool, "_BATCH_ROWS", 700)
+    monkeypatch.setattr(spool, "_MOST_ROWS", 700)
     rows = numbers()
     matrix = rows.matrix()
     known = label(matrix, task)
@@ -176,7 +176,7 @@ def test_bins_that_do_not_fit_into_memory_are_kept_in_a_file(monkeypatch: pytest
 
 def test_an_interrupt_while_rows_are_sorted_into_bins_is_never_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """XGBoost reads batches by calling Python from C, where a KeyboardInterrupt would only be printed."""
-    monkeypatch.setattr(spool, "_BATCH_ROWS", 50)
+    monkeypatch.setattr(spool, "_MOST_ROWS", 50)
     rows = numbers()
     known = label(rows.matrix(), "binary")
     read = Numbers.batches
