@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from workbench.bind.predictors.fastest import (
     LEAST_ROWS,
+    NATIVE,
     ONNX,
     SAMPLE_ROWS,
     Choice,
     Compiled,
+    Plain,
     candidates_for,
     choose,
 )
@@ -75,9 +77,11 @@ class Trained:
         matrix = fitted.matrix(rows)
         width = matrix.shape[1]
         self.choice = choose(candidates_for(fitted, width), matrix)
-        if self.choice.engine != ONNX:
+        if self.choice.engine == NATIVE:
             return fitted
-        return replace(fitted, estimator=Compiled(fitted.estimator, fitted.task, width))
+        if self.choice.engine == ONNX:
+            return replace(fitted, estimator=Compiled(fitted.estimator, fitted.task, width))
+        return replace(fitted, estimator=Plain(fitted.estimator))
 
 
 def _find(lake: Lake, ref: str) -> Model:
