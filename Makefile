@@ -49,6 +49,7 @@ bench: $(VENV)/.dev build/pixeltable/.ready ## Measure, and write the figures in
 	$(BIN)/python tests/benchmarks/run.py docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/refresh.py docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/transforms.py docs/benchmarks.md
+	$(BIN)/python tests/benchmarks/exploring.py docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/training.py docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/automl.py docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/isolation.py docs/benchmarks.md

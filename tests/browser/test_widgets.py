@@ -188,6 +188,10 @@ def test_the_pages_of_a_model_and_a_binding(clean: Visit) -> None:
     visit.run(0)
     page = shown(visit, 1)
     expect(page.locator(".mlw-scale").first).to_be_visible()
+    expect(page.locator(".mlw-track")).to_have_count(2)
+    expect(page.locator("dl dt").first).to_have_text("version")
+    page.get_by_text("What it was made from").click()
+    assert "[object" not in page.inner_text()
     visit.shoot("model-light")
     page.get_by_role("button", name="Deploy version 2").click()
     expect(page).to_contain_text("Make slow@2 the champion?")
@@ -201,6 +205,7 @@ def test_the_pages_of_a_model_and_a_binding(clean: Visit) -> None:
 
     binding = shown(visit, 2)
     expect(binding).to_contain_text("2,000 ok (100 %)")
+    assert "[object" not in binding.inner_text()
     binding.get_by_role("button", name="Refresh").click()
     binding.get_by_role("button", name="Yes").click()
     expect(binding.locator(".mls-badge")).to_have_text("up to date")

@@ -39,8 +39,8 @@ class View:
     Attributes
     ----------
     order : tuple of (str, bool)
-        Columns, and whether each is descending. Rows that tie, and filtered ones, are in the order in
-        which they came into the table; all rows of a table are in the order in which they lie in it.
+        Columns, and whether each is descending. Rows that tie are in the order in which they came into
+        the table; without a column to sort by, rows are in the order in which they lie in it.
     filters : mapping of str to str
         What was typed into the filter of a column; see `workbench.lake.conditions`.
     where : str
@@ -286,7 +286,7 @@ class Exploration:
 
 
 def _by_place(order: str) -> str:
-    return f" ORDER BY {order}, rowid" if order else " ORDER BY rowid"
+    return f" ORDER BY {order}, rowid" if order else ""
 
 
 def _window(start: int, count: int) -> str:

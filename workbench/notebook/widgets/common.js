@@ -18,7 +18,7 @@ function fill(element, attributes, children) {
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value != null) element.setAttribute(name, value);
   }
-  element.append(...children.flat().filter((each) => each != null && each !== ""));
+  element.append(...children.flat(Infinity).filter((each) => each != null && each !== ""));
   return element;
 }
 

@@ -1,0 +1,113 @@
+"""How long the explorer waits for its rows in a table of 10 million, against the same SQL in plain DuckDB."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from page import replace_part
+
+import workbench
+from workbench.lake import Lake
+from workbench.lake.exploration import EVERYTHING, PAGE, Exploration, View
+
+TITLE = "## Exploring"
+ROWS = 10_000_000
+RUNS = 7
+FILL = """
+create table trips as
+select i as id, hash(i) % 1000000 / 7.0 as fare, (i * 7919) % 5000 as zone,
+       ['card', 'cash', 'none'][1 + (hash(i + 1) % 3)::int] as payment,
+       timestamp '2024-01-01' + interval (i) second as started,
+       case when hash(i + 2) % 10 > 0 then hash(i + 3) % 100 end as tip,
+       'name ' || (hash(i + 4) % 100000) as name, i % 2 = 0 as even
+from range({rows}) as r(i)"""
+
+BY_FARE = View(order=(("fare", True),))
+FILTERED = View(filters={"zone": ">= 2500"})
+
+
+def milliseconds(work: Callable[[], object]) -> float:
+    found = []
+    for _ in range(RUNS):
+        started = time.perf_counter()
+        work()
+        found.append(1000 * (time.perf_counter() - started))
+    return statistics.median(found)
+
+
+def measure(folder: Path, rows: int) -> list[tuple[str, float, float]]:
+    with workbench.connect(folder) as store:
+        store.sql(FILL.format(rows=rows))
+    lake = Lake.open(folder)
+    cursor = lake.cursor()
+
+    def plain(rest: str) -> Callable[[], object]:
+        return lambda: cursor.execute(f"select * from trips {rest}").to_arrow_table()
+
+    head, middle = lake.head(), rows // 2
+    explored = Exploration.of_table(lake, "main.trips", head)
+
+    def page(start: int, view: View = EVERYTHING) -> Callable[[], object]:
+        return lambda: explored.page(start, PAGE, view)
+
+    def opened() -> object:
+        return Exploration.of_table(lake, "main.trips", head).page()
+
+    page(middle, BY_FARE)()  # Where rows stand is found out once for a view; that is told apart.
+    sorted_page = milliseconds(page(middle, BY_FARE))
+    explored.close()
+    started = time.perf_counter()
+    page(middle, BY_FARE)()
+    first_sorted = 1000 * (time.perf_counter() - started)
+    deep = plain(f"order by fare desc limit {PAGE} offset {middle}")
+    pairs = [
+        ("Open, and the first page", milliseconds(opened), plain(f"limit {PAGE}")),
+        ("A page in the middle", milliseconds(page(middle)), plain(f"limit {PAGE} offset {middle}")),
+        ("Sorted, the first page", milliseconds(page(0, BY_FARE)), plain(f"order by fare desc limit {PAGE}")),
+        ("Sorted, the first time in the middle", first_sorted, deep),
+        ("Sorted, then each page there", sorted_page, deep),
+        (
+            "Filtered to half, the first page",
+            milliseconds(page(0, FILTERED)),
+            plain(f"where zone >= 2500 limit {PAGE}"),
+        ),
+    ]
+    found = [(what, mine, milliseconds(theirs)) for what, mine, theirs in pairs]
+    explored.close()
+    lake.close()
+    return found
+
+
+def report(found: list[tuple[str, float, float]], rows: int) -> str:
+    lines = "\n".join(
+        f"| {what} | {mine:,.0f} | {plain:,.0f} | {mine / plain:.2f} |" for what, mine, plain in found
+    )
+    said = (
+        f"Pages of {PAGE} rows of a table of {rows:,} rows and 8 columns, and the same by `select * … limit "
+        f"{PAGE}` on the same connection; medians of {RUNS}, in ms."
+    )
+    head = "| What | explore | SQL | ratio |\n| --- | ---: | ---: | ---: |"
+    packages = f"Python {platform.python_version()}, duckdb {version('duckdb')}."
+    return f"{TITLE}\n\n{said}\n\n{head}\n{lines}\n\n{packages}\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("page", type=Path)
+    parser.add_argument("--rows", type=int, default=ROWS)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        text = report(measure(Path(folder) / "store", options.rows), options.rows)
+    print(text)
+    replace_part(options.page, TITLE, text)
+
+
+if __name__ == "__main__":
+    main()
