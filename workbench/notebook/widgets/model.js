@@ -1,6 +1,6 @@
 // The model page: metrics with their intervals, importance, versions to deploy, decisions of the gate.
 
-const SCALE = { width: 220, height: 20 };
+const SCALE = { width: 180, height: 20 };
 const short = (value) => (value == null ? "" : Number(value).toPrecision(4));
 
 /** A metric on a line: the interval, the value, and what a model that learned nothing reaches. */
