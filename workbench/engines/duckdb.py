@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import tempfile
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -65,7 +66,8 @@ def connect() -> Cursor:
         ":memory:",
         config={
             "autoinstall_known_extensions": False,
-            "temp_directory": str(Path(tempfile.gettempdir()) / "mlstore-spill"),
+            # One for each connection: they would write over each other's files, whose names are the same.
+            "temp_directory": str(Path(tempfile.gettempdir()) / f"mlstore-spill-{uuid.uuid4().hex}"),
         },
     )
     # Time zones of a machine must not decide what a transform computes.

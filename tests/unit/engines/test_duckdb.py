@@ -79,3 +79,11 @@ def test_a_connection_is_in_utc_and_downloads_nothing() -> None:
     assert row == ("UTC", False)
     loaded = connection.execute("SELECT extension_name FROM duckdb_extensions() WHERE loaded").fetchall()
     assert {("ducklake",), ("sqlite_scanner",)} <= set(loaded)
+
+
+def test_connections_do_not_spill_into_each_others_files() -> None:
+    with connect() as one, connect() as two:
+        folders = [
+            execute(each, "SELECT current_setting('temp_directory')").fetchall() for each in (one, two)
+        ]
+    assert folders[0] != folders[1]
