@@ -49,7 +49,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     with workbench.connect(folder) as store:
         store.sql(
-            f"CREATE TABLE wide AS SELECT i AS id, {columns}, hash(i * {COLUMNS}) % 9 > 3 AS y "
+            f"CREATE TABLE wide AS SELECT i AS id, {columns}, "
+            f"(hash(i * {COLUMNS}) % 9 > 3) <> (hash(-i) % 10 = 0) AS y "
             f"FROM range({ROWS}) AS r(i)"
         )
     return folder
@@ -71,6 +72,6 @@ def test_rows_that_do_not_fit_into_memory_are_learned_from(folder: Path) -> None
     assert left < 0.95 * ROWS * COLUMNS * 4
     found = trained(folder, "xgboost", left)
     assert found["rows"] > 0.94 * ROWS
-    assert found["auc"] == 1.0  # y follows from x0 alone
+    assert 0.85 < found["auc"] < 0.95  # y follows from x0, but for a tenth of the rows
     refused = trained(folder, "hist_gradient_boosting", left)
     assert "MODEL xgboost trains from disk" in str(refused["error"])
