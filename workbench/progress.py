@@ -6,6 +6,7 @@ to see it puts a sink in place with `watch`; without one the events go nowhere a
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -40,11 +41,12 @@ class Advance(Protocol):
 Sink = Callable[[Event], None]
 
 _sink: ContextVar[Sink | None] = ContextVar("progress_sink", default=None)
+_stop: ContextVar[threading.Event | None] = ContextVar("progress_stop", default=None)
 
 
 @contextmanager
-def watch(sink: Sink) -> Iterator[None]:
-    """Send the events of everything inside the block to `sink`.
+def watch(sink: Sink, stop: threading.Event | None = None) -> Iterator[None]:
+    """Send the events of everything inside the block to `sink`; `stopping` is true once `stop` is set.
 
     Examples
     --------
@@ -55,11 +57,18 @@ def watch(sink: Sink) -> Iterator[None]:
     Loading 2 False
     Loading 2 True
     """
-    token = _sink.set(sink)
+    token, other = _sink.set(sink), _stop.set(stop)
     try:
         yield
     finally:
         _sink.reset(token)
+        _stop.reset(other)
+
+
+def stopping() -> bool:
+    """Whether whoever watches wants a step that can do so to end early, with what it has."""
+    stop = _stop.get()
+    return stop is not None and stop.is_set()
 
 
 def both(*sinks: Sink) -> Sink:

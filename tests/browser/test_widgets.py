@@ -217,6 +217,49 @@ def test_the_pages_of_a_model_and_a_binding(clean: Visit) -> None:
     theme(visit, "Light")
 
 
+SEARCH = """\
+%%mlstore train fares LABEL fare KEY (id) MODEL auto BUDGET '5 min' AS
+select *, zone + 1 as more from trips where fare is not null and id < 600"""
+VERSIONS = "%mlstore select version, model_uri from mlstore.models where name = 'fares'"
+
+
+def searching(visit: Visit, name: str) -> tuple[Locator, Locator]:
+    """Start a search; return its cell, and its button once there are trials."""
+    visit.open(visit.lab.write(name, MAKE, SEARCH, VERSIONS))
+    visit.run(0)
+    visit.start(1)
+    cell = visit.cell(1)
+    expect(cell.locator("table.mls-grid tbody tr").nth(2)).to_be_visible(timeout=120_000)
+    return cell, cell.get_by_role("button", name="Stop and keep the best so far")
+
+
+def test_a_search_is_stopped_and_keeps_the_best(clean: Visit) -> None:
+    visit = clean
+    cell, stop = searching(visit, "stopped")
+    visit.shoot("search-light")
+    stop.click()
+    expect(cell).to_contain_text("the best setting so far is then trained")
+    visit.shoot("search-stopping")
+    # Of the five minutes that it was given four are left at least.
+    expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]"), timeout=60_000)
+    expect(cell).to_contain_text("was the best of")
+    expect(cell).to_contain_text("the search was stopped")
+    expect(stop).to_have_count(0)
+    expect(visit.run(2).locator("tbody tr")).to_have_count(1)
+    visit.shoot("search-stopped")
+
+
+def test_where_no_subshell_can_be_had_the_button_interrupts(clean: Visit) -> None:
+    visit = clean
+    cell, stop = searching(visit, "interrupted")
+    refused = "class { constructor() { setTimeout(() => this.onerror()) } close() {} }"
+    visit.page.evaluate(f"() => {{ window.WebSocket = {refused} }}")
+    stop.click()
+    expect(cell).to_contain_text("the same training again goes on after them")
+    cell.get_by_role("button", name="Interrupt the cell, keep the trials").click()
+    expect(cell).to_contain_text("trials of fares: train again to go on", timeout=60_000)
+
+
 def test_without_its_kernel_the_static_form_is_there(visit: Visit) -> None:
     notebook = visit.lab.write("reopened", MAKE, "%mlstore explore zones")
     visit.open(notebook)

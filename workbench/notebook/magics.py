@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
@@ -81,7 +82,8 @@ class StoreMagics(Magics):
         try:
             store = self.store()
             told = announced(store.folder, _first_words(statement), presence.kernel())
-            with ticker(self._shell) as bar, told as teller, watch(both(bar, teller)):
+            stop = Event()
+            with ticker(self._shell, stop) as bar, told as teller, watch(both(bar, teller), stop):
                 return execute(store, statement, variables=self.user_ns)
         except KeyboardInterrupt:
             raise interrupted(self.opened(), begun) from None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from workbench.notebook import html
+from workbench.notebook.board import is_search
 from workbench.plain import Tick, Ticker
 from workbench.plain.ticker import DELAY, PERIOD, terminal_ticker
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 class Bar:
     """One place in the output of a cell."""
 
-    def __init__(self, shell: InteractiveShell) -> None:
+    def __init__(self, shell: InteractiveShell, stop: Event | None = None) -> None:
+        self._stop = stop
+        self._stopper: Any = None
         self._publisher: Any = shell.display_pub
         self._id = uuid.uuid4().hex
         self._drawn = False
@@ -24,10 +28,26 @@ class Bar:
     def show(self, tick: Tick) -> None:
         """Draw the bar; the first time makes its place."""
         self._publish(html.bar(tick), tick.words())
+        if self._stop is not None and self._stopper is None and is_search(tick.detail):
+            self._offer_stop(self._stop)
 
     def clear(self) -> None:
         """Leave nothing to see in the place."""
         self._publish("", "")
+        if self._stopper is not None:
+            self._publish_stop({"text/plain": ""}, update=True)
+            self._stopper.close()
+
+    def _offer_stop(self, stop: Event) -> None:
+        from workbench.notebook.widgets.base import VIEW
+        from workbench.notebook.widgets.search import Stopper
+
+        self._stopper = Stopper(stop)
+        view = {"version_major": 2, "version_minor": 0, "model_id": self._stopper.model_id}
+        self._publish_stop({VIEW: view, "text/plain": ""}, update=False)
+
+    def _publish_stop(self, data: dict[str, Any], *, update: bool) -> None:
+        self._publisher.publish(data, transient={"display_id": f"{self._id}-stop"}, update=update)
 
     def _publish(self, markup: str, words: str) -> None:
         self._publisher.publish(
@@ -36,9 +56,14 @@ class Bar:
         self._drawn = True
 
 
-def ticker(shell: InteractiveShell, *, delay: float = DELAY, period: float = PERIOD) -> Ticker:
-    """Return a progress sink that draws in the cell that is running, or on the line of a terminal."""
+def ticker(
+    shell: InteractiveShell, stop: Event | None = None, *, delay: float = DELAY, period: float = PERIOD
+) -> Ticker:
+    """Return a progress sink that draws in the cell that is running, or on the line of a terminal.
+
+    With a search comes a button that sets `stop`.
+    """
     if getattr(shell, "kernel", None) is None:
         return terminal_ticker()
-    bar = Bar(shell)
+    bar = Bar(shell, stop)
     return Ticker(bar.show, bar.clear, delay=delay, period=period)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InvalidData, ModelError, Unsupported
-from workbench.progress import Advance, step
+from workbench.progress import Advance, step, stopping
 from workbench.train import algorithms
 from workbench.train.boosting import EARLY_STOPPING, Examples
 from workbench.train.evaluate import MEASURES, value_of
@@ -314,11 +314,19 @@ class _Search:
         best = self._ranked()
         return last - (self._refit_seconds(best[0]) if best else 0.0)
 
+    def _is_stopped(self) -> bool:
+        """Whether to be content with the best so far; without one there would be no model to make."""
+        return stopping() and bool(self._ranked())
+
     def _is_late(self) -> bool:
+        if self._is_stopped():
+            return True
         deadline = self._search_deadline()
         return deadline is not None and time.perf_counter() > deadline
 
     def _over(self) -> bool:
+        if self._is_stopped():
+            return True
         deadline = self._search_deadline()
         if deadline is None:
             return False
@@ -365,6 +373,7 @@ class _Search:
         return (
             f"{chosen.algorithm} was the best of {len(self.trials)} settings: "
             f"{chosen.metric} {chosen.value:.4g} {where} of {of}"
+            f"{'; the search was stopped' if stopping() else ''}"
         )
 
 

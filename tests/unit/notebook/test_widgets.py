@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,13 +14,14 @@ from workbench.notebook import display
 from workbench.notebook.widgets import choose
 from workbench.notebook.widgets.base import VIEW, Widget, publish, script, style
 from workbench.notebook.widgets.explorer import Explorer
+from workbench.notebook.widgets.search import Stopper
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from workbench.store import Store
 
-NAMES = ("binding", "diff", "explorer", "lineage", "model", "runs")
+NAMES = ("binding", "diff", "explorer", "lineage", "model", "runs", "search")
 VIEWED = {"order": [], "filters": {}, "where": ""}
 
 
@@ -123,6 +125,17 @@ def test_a_widget_stands_behind_its_static_form(trips: Store) -> None:
     assert "mls-static" in static["text/html"]
     assert "20 of 990 rows" in static["text/plain"]
     assert list(live) == [VIEW, "text/plain"]
+
+
+def test_the_code_of_the_stop_button_ends_its_search_and_no_other() -> None:
+    first, second = threading.Event(), threading.Event()
+    one, other = Stopper(first), Stopper(second)
+    exec(one.start["code"], {})
+    assert (first.is_set(), second.is_set()) == (True, False)
+    other.close()
+    exec(other.start["code"], {})
+    assert not second.is_set()
+    one.close()
 
 
 def test_a_difference_is_counted_and_served_by_kind(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from typing import Any
@@ -117,6 +118,32 @@ def test_what_an_interrupted_search_tried_counts() -> None:
     assert list(found.trials[:4]) == kept
     assert len(found.trials) == 9
     assert len({trial.params["alpha"] for trial in found.trials}) == 9
+
+
+@pytest.mark.parametrize("limits", [Limits(9), Limits(None, 60.0)])
+def test_a_search_that_is_told_to_stop_ends_with_the_best_so_far(limits: Limits) -> None:
+    stop = threading.Event()
+
+    def third(event: Any) -> None:
+        if event.detail and len(event.detail) == 3:
+            stop.set()
+
+    limits = replace(limits, started=time.perf_counter())
+    with watch(third, stop):
+        found = search(problem(), Space.of("ridge", {}, "regression", stops=False), limits)
+    assert len(found.trials) == 3
+    best = max(found.trials, key=lambda trial: trial.value or 0.0)
+    assert found.choice.params["alpha"] == best.params["alpha"]
+    assert found.choice.reason.endswith("the search was stopped")
+
+
+def test_a_search_told_to_stop_before_there_is_a_setting_tries_one() -> None:
+    stop = threading.Event()
+    stop.set()
+    with watch(lambda _: None, stop):
+        found = search(problem(), auto(), Limits(9))
+    assert [trial.status for trial in found.trials] == ["ok"]
+    assert found.trials[0].folds == 5
 
 
 def test_as_many_trials_as_are_known_give_the_best_of_them_at_once() -> None:

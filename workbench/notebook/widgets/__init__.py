@@ -14,4 +14,5 @@ notebook is opened without its kernel, exported, or read on GitHub.
     diff        what differs between two snapshots
     lineage     a graph to walk through
     runs        the history of loads, refreshes and trainings
+    search      the button that ends a search
 """
