@@ -47,6 +47,7 @@ def run(folder: Path, name: str = "quickstart") -> Path:
         Narrated(
             notebook,
             timeout=600,
+            store_widget_state=False,  # widgets would show as live ones that nobody answers
             extra_arguments=["--log-level=ERROR"],
             resources={"metadata": {"path": str(folder)}},
         ).execute()

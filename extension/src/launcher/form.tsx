@@ -24,7 +24,7 @@ export async function askForParameters(template: Template): Promise<Values | nul
 class Form extends ReactWidget implements Dialog.IBodyWidget<Values> {
   constructor(private template: Template) {
     super();
-    this.addClass('mls-form');
+    this.addClass('mlp-form');
     this._values = Object.fromEntries(template.parameters.map(each => [each.name, each.value]));
   }
 
@@ -35,7 +35,7 @@ class Form extends ReactWidget implements Dialog.IBodyWidget<Values> {
   protected render(): JSX.Element {
     return (
       <>
-        {this.template.about && <p className="mls-form-about">{this.template.about}</p>}
+        {this.template.about && <p className="mlp-form-about">{this.template.about}</p>}
         {this.template.parameters.map(each => (
           <Field key={each.name} parameter={each} set={value => (this._values[each.name] = value)} />
         ))}
@@ -47,10 +47,10 @@ class Form extends ReactWidget implements Dialog.IBodyWidget<Values> {
 }
 
 function Field({ parameter, set }: { parameter: Parameter; set: (value: Value) => void }): JSX.Element {
-  const id = `mls-form-${parameter.name}`;
+  const id = `mlp-form-${parameter.name}`;
   const shared = { id, 'aria-describedby': parameter.about ? `${id}-about` : undefined };
   return (
-    <div className="mls-field">
+    <div className="mlp-field">
       <label htmlFor={id}>{parameter.name.replace(/_/g, ' ')}</label>
       {parameter.kind === 'choice' ? (
         <input
@@ -70,7 +70,7 @@ function Field({ parameter, set }: { parameter: Parameter; set: (value: Value) =
         />
       )}
       {parameter.about && (
-        <p id={`${id}-about`} className="mls-hint">
+        <p id={`${id}-about`} className="mlp-hint">
           {parameter.about}
         </p>
       )}

@@ -25,7 +25,7 @@ export function ChosenDetail(props: {
   useModel(props.model);
   const { choice } = props.model;
   if (!choice) {
-    return <p className="mls-empty">Choose something above to see what it is.</p>;
+    return <p className="mlp-empty">Choose something above to see what it is.</p>;
   }
   return <ThingDetail key={JSON.stringify(choice)} {...props} choice={choice} />;
 }
@@ -64,14 +64,14 @@ export function ThingDetail(props: {
     }
   };
   return (
-    <div className="mls-detail" aria-label={`${choice.kind} ${choice.name}`} role="region">
-      <header className="mls-detail-head">
+    <div className="mlp-detail" aria-label={`${choice.kind} ${choice.name}`} role="region">
+      <header className="mlp-detail-head">
         <Icon.react tag="span" aria-hidden />
         <strong title={choice.name}>{choice.name}</strong>
         {item && <Badges badges={item.badges} />}
         {open && (
           <button
-            className="mls-link"
+            className="mlp-link"
             title="Open in the main area (Ctrl+Enter)"
             onClick={() => open(choice)}
           >
@@ -79,7 +79,7 @@ export function ThingDetail(props: {
           </button>
         )}
       </header>
-      <div className="mls-tabs" role="tablist" onKeyDown={onKeyDown}>
+      <div className="mlp-tabs" role="tablist" onKeyDown={onKeyDown}>
         {tabs.map(each => (
           <button
             key={each}
@@ -93,7 +93,7 @@ export function ThingDetail(props: {
           </button>
         ))}
       </div>
-      <div className="mls-tab" role="tabpanel" aria-label={tab}>
+      <div className="mlp-tab" role="tabpanel" aria-label={tab}>
         {problem ? <ProblemBox problem={problem} /> : <Tab tab={tab} item={item} {...view} />}
       </div>
     </div>
@@ -139,7 +139,7 @@ function About({ choice, head, insert }: IView): JSX.Element {
     <Asked {...asked}>
       {({ item, facts, statement }) => (
         <>
-          <dl className="mls-facts">
+          <dl className="mlp-facts">
             {facts.map(each => (
               <React.Fragment key={each.label}>
                 <dt>{each.label}</dt>
@@ -148,13 +148,13 @@ function About({ choice, head, insert }: IView): JSX.Element {
             ))}
           </dl>
           <h4>{choice.kind === 'model' ? 'Features' : 'Columns'}</h4>
-          <table className="mls-table mls-schema" aria-label="Columns">
+          <table className="mlp-table mlp-schema" aria-label="Columns">
             <tbody>
               {item.columns.map(each => (
                 <tr key={each.name}>
                   <td>{each.name}</td>
-                  <td className="mls-type">{each.type}</td>
-                  <td>{each.key && <span className="mls-badge">key</span>}</td>
+                  <td className="mlp-type">{each.type}</td>
+                  <td>{each.key && <span className="mlp-badge">key</span>}</td>
                 </tr>
               ))}
             </tbody>
@@ -163,11 +163,11 @@ function About({ choice, head, insert }: IView): JSX.Element {
             <>
               <h4>
                 Statement
-                <button className="mls-link" onClick={() => insert(statement)}>
+                <button className="mlp-link" onClick={() => insert(statement)}>
                   Insert into the notebook
                 </button>
               </h4>
-              <pre className="mls-code" tabIndex={0}>
+              <pre className="mlp-code" tabIndex={0}>
                 {statement}
               </pre>
             </>
@@ -185,14 +185,14 @@ function Rows({ choice, head }: IView): JSX.Element {
     <Asked {...asked}>
       {({ columns, rows, offset: from, more }) => (
         <>
-          <div className="mls-scroll" tabIndex={0} role="region" aria-label="Rows">
-            <table className="mls-table mls-rows">
+          <div className="mlp-scroll" tabIndex={0} role="region" aria-label="Rows">
+            <table className="mlp-table mlp-rows">
               <thead>
                 <tr>
                   {columns.map(each => (
                     <th
                       key={each.name}
-                      className={each.number ? 'mls-number' : ''}
+                      className={each.number ? 'mlp-number' : ''}
                       title={each.type}
                       scope="col"
                     >
@@ -205,8 +205,8 @@ function Rows({ choice, head }: IView): JSX.Element {
                 {rows.map((row, index) => (
                   <tr key={from + index}>
                     {row.map((value, at) => (
-                      <td key={at} className={columns[at].number ? 'mls-number' : ''} title={value ?? 'NULL'}>
-                        {value ?? <em className="mls-null">null</em>}
+                      <td key={at} className={columns[at].number ? 'mlp-number' : ''} title={value ?? 'NULL'}>
+                        {value ?? <em className="mlp-null">null</em>}
                       </td>
                     ))}
                   </tr>
@@ -214,7 +214,7 @@ function Rows({ choice, head }: IView): JSX.Element {
               </tbody>
             </table>
           </div>
-          <footer className="mls-pages">
+          <footer className="mlp-pages">
             <button disabled={from === 0} onClick={() => setOffset(Math.max(0, from - PAGE))}>
               ‹ Previous
             </button>
@@ -239,7 +239,7 @@ function Columns({ choice, head }: IView): JSX.Element {
     <Asked {...asked}>
       {({ rows, more, columns }) => (
         <>
-          <p className="mls-hint">
+          <p className="mlp-hint">
             {more ? `Of the first ${compact(rows)} rows` : `Of all ${rows.toLocaleString('en')} rows`}
           </p>
           {columns.map(each => (
@@ -255,31 +255,31 @@ function ColumnCard({ column, rows }: { column: ColumnProfile; rows: number }): 
   const missing = rows ? column.missing / rows : 0;
   const most = Math.max(...column.top.map(each => each.rows), 1);
   return (
-    <section className="mls-column" aria-label={`Column ${column.name}`}>
+    <section className="mlp-column" aria-label={`Column ${column.name}`}>
       <header>
-        <strong>{column.name}</strong> <span className="mls-type">{column.type}</span>
+        <strong>{column.name}</strong> <span className="mlp-type">{column.type}</span>
       </header>
       {column.bins.length > 0 && (
         <>
           <Histogram bins={column.bins} label={`${column.name} from ${column.low} to ${column.high}`} />
-          <div className="mls-ends">
+          <div className="mlp-ends">
             <span>{column.low}</span>
             <span>{column.high}</span>
           </div>
         </>
       )}
       {column.top.length > 0 && (
-        <ol className="mls-top">
+        <ol className="mlp-top">
           {column.top.map(each => (
             <li key={each.value} title={`${each.value}: ${each.rows.toLocaleString('en')} rows`}>
-              <span className="mls-bar" style={{ width: `${(100 * each.rows) / most}%` }} />
-              <span className="mls-value">{each.value || '(empty)'}</span>
-              <span className="mls-aside">{compact(each.rows)}</span>
+              <span className="mlp-bar" style={{ width: `${(100 * each.rows) / most}%` }} />
+              <span className="mlp-value">{each.value || '(empty)'}</span>
+              <span className="mlp-aside">{compact(each.rows)}</span>
             </li>
           ))}
         </ol>
       )}
-      <footer className="mls-hint">
+      <footer className="mlp-hint">
         {column.distinct.toLocaleString('en')} distinct
         {column.missing > 0 && ` · ${(100 * missing).toFixed(missing < 0.1 ? 1 : 0)} % missing`}
       </footer>
@@ -291,7 +291,7 @@ function Histogram({ bins, label }: { bins: number[]; label: string }): JSX.Elem
   const most = Math.max(...bins, 1);
   return (
     <svg
-      className="mls-histogram"
+      className="mlp-histogram"
       viewBox={`0 0 ${bins.length * 10} 32`}
       preserveAspectRatio="none"
       role="img"
@@ -314,23 +314,23 @@ function Past({ choice, head }: IView): JSX.Element {
   return (
     <Asked {...asked}>
       {({ changes, more }) => (
-        <ol className="mls-history">
+        <ol className="mlp-history">
           {changes.map(each => (
             <li key={each.snapshot}>
-              <div className="mls-change-head">
+              <div className="mlp-change-head">
                 <strong>@{each.snapshot}</strong>
-                {each.event && <span className="mls-badge">{each.event}</span>}
+                {each.event && <span className="mlp-badge">{each.event}</span>}
                 <Counts change={each} />
-                <time className="mls-aside" dateTime={each.time} title={`${each.time} by ${each.author}`}>
+                <time className="mlp-aside" dateTime={each.time} title={`${each.time} by ${each.author}`}>
                   {ago(each.time)}
                 </time>
               </div>
-              <div className="mls-message" title={each.message}>
+              <div className="mlp-message" title={each.message}>
                 {each.message}
               </div>
             </li>
           ))}
-          {more && <li className="mls-hint">Older changes: %mlstore history {choice.name}</li>}
+          {more && <li className="mlp-hint">Older changes: %mlstore history {choice.name}</li>}
         </ol>
       )}
     </Asked>
@@ -348,7 +348,7 @@ function Counts({ change }: { change: History['changes'][number] }): JSX.Element
       {parts.map(
         ([name, sign, count]) =>
           !!count && (
-            <span key={name} className={`mls-count mls-count-${name}`}>
+            <span key={name} className={`mlp-count mlp-count-${name}`}>
               {sign}
               {compact(count)}
             </span>

@@ -18,7 +18,7 @@ export function LineageGraph(props: { graph: Graph; open: (name: string) => void
   const { boxes, width, height } = layout(graph);
   const at = new Map(boxes.map(each => [each.name, each]));
   return (
-    <div className="mls-graph">
+    <div className="mlp-graph">
       <svg
         style={{ width: '100%', maxWidth: width, minWidth: 0.65 * width }}
         viewBox={`0 0 ${width} ${height}`}
@@ -27,7 +27,7 @@ export function LineageGraph(props: { graph: Graph; open: (name: string) => void
       >
         <defs>
           <marker
-            id="mls-arrow"
+            id="mlp-arrow"
             viewBox="0 0 8 8"
             refX="7"
             refY="4"
@@ -35,7 +35,7 @@ export function LineageGraph(props: { graph: Graph; open: (name: string) => void
             markerHeight="7"
             orient="auto"
           >
-            <path d="M0 0.5 7 4 0 7.5z" className="mls-arrowhead" />
+            <path d="M0 0.5 7 4 0 7.5z" className="mlp-arrowhead" />
           </marker>
         </defs>
         {graph.edges.map(each => {
@@ -46,9 +46,9 @@ export function LineageGraph(props: { graph: Graph; open: (name: string) => void
             to && (
               <path
                 key={`${each.source} ${each.target}`}
-                className={each.values ? 'mls-edge' : 'mls-edge mls-edge-rows'}
+                className={each.values ? 'mlp-edge' : 'mlp-edge mlp-edge-rows'}
                 d={curve(from, to)}
-                markerEnd="url(#mls-arrow)"
+                markerEnd="url(#mlp-arrow)"
               >
                 <title>{`${each.target} reads ${each.source}${each.values ? '' : ' (only which rows)'}`}</title>
               </path>
@@ -58,7 +58,7 @@ export function LineageGraph(props: { graph: Graph; open: (name: string) => void
         {boxes.map(each => (
           <g
             key={each.name}
-            className={`mls-node mls-node-${each.kind}${each.name === graph.root ? ' mls-root' : ''}`}
+            className={`mlp-node mlp-node-${each.kind}${each.name === graph.root ? ' mlp-root' : ''}`}
             transform={`translate(${each.x} ${each.y})`}
             role="button"
             tabIndex={0}
@@ -76,7 +76,7 @@ export function LineageGraph(props: { graph: Graph; open: (name: string) => void
             <text x={each.width / 2} y={14}>
               {short(shown(each))}
             </text>
-            <text x={each.width / 2} y={27} className="mls-node-kind">
+            <text x={each.width / 2} y={27} className="mlp-node-kind">
               {each.kind === 'transform' ? 'features' : each.kind}
             </text>
           </g>

@@ -44,7 +44,7 @@ function activate(
     const there = [...shell.widgets('main')].find(each => each.id === id);
     if (!there) {
       const content = ReactWidget.create(React.createElement(ThingDetail, { choice, model, insert }));
-      content.addClass('mls-panel');
+      content.addClass('mlp-panel');
       const widget = new MainAreaWidget({ content });
       widget.id = id;
       widget.title.label = choice.name;
@@ -57,7 +57,7 @@ function activate(
   const menu = (choice: IChoice, x: number, y: number): void => {
     void draftsOf(model, choice).then(drafts => {
       const shown = new Menu({ commands });
-      shown.addClass('mls-menu');
+      shown.addClass('mlp-menu');
       for (const each of drafts) {
         if (each.verb === 'drop') {
           shown.addItem({ type: 'separator' });
@@ -79,7 +79,7 @@ function activate(
   panel.title.caption = 'mlstore';
   panel.node.setAttribute('role', 'region');
   panel.node.setAttribute('aria-label', 'mlstore');
-  panel.addClass('mls-panel');
+  panel.addClass('mlp-panel');
   const stores = section('Stores', React.createElement(StoreTree, { model, actions: { menu, open } }));
   stores.toolbar.addItem(
     'refresh',
@@ -119,8 +119,8 @@ function activate(
 function section(title: string, content: JSX.Element): PanelWithToolbar {
   const made = new PanelWithToolbar();
   const widget = ReactWidget.create(content);
-  widget.addClass('mls-section');
-  made.addClass('mls-section-panel');
+  widget.addClass('mlp-section');
+  made.addClass('mlp-section-panel');
   made.title.label = title;
   made.addWidget(widget);
   return made;

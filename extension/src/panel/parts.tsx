@@ -67,11 +67,11 @@ export function useAsked<T>(
 /** Says why something is not shown. */
 export function ProblemBox({ problem, retry }: { problem: Problem; retry?: () => void }): JSX.Element {
   return (
-    <div className="mls-problem" role="alert" data-code={problem.code}>
+    <div className="mlp-problem" role="alert" data-code={problem.code}>
       <p>{problem.message}</p>
-      {problem.hint && <p className="mls-hint">{problem.hint}</p>}
+      {problem.hint && <p className="mlp-hint">{problem.hint}</p>}
       {retry && (
-        <button className="jp-mod-styled mls-small-button" onClick={retry}>
+        <button className="jp-mod-styled mlp-small-button" onClick={retry}>
           Try again
         </button>
       )}
@@ -82,7 +82,7 @@ export function ProblemBox({ problem, retry }: { problem: Problem; retry?: () =>
 /** Bars where an answer will be. */
 export function Waiting(): JSX.Element {
   return (
-    <div className="mls-waiting" role="status" aria-label="Loading">
+    <div className="mlp-waiting" role="status" aria-label="Loading">
       <span />
       <span />
       <span />
@@ -94,7 +94,7 @@ export function Badges({ badges }: { badges: Badge[] }): JSX.Element {
   return (
     <>
       {badges.map(each => (
-        <span key={each.kind} className={`mls-badge mls-badge-${each.kind}`} title={each.why}>
+        <span key={each.kind} className={`mlp-badge mlp-badge-${each.kind}`} title={each.why}>
           {each.text}
         </span>
       ))}

@@ -22,7 +22,7 @@ export function RunsView({ model, kernels }: { model: StoresModel; kernels: IKer
     stores.find(each => each.kernels.includes(model.kernel)) ??
     stores.find(each => model.isUnfolded(each.id));
   return (
-    <div className="mls-runs">
+    <div className="mlp-runs">
       <div aria-live="polite">
         {running.map(({ store, each }) => (
           <RunningCard
@@ -35,7 +35,7 @@ export function RunsView({ model, kernels }: { model: StoresModel; kernels: IKer
         ))}
       </div>
       {shown && !shown.problem && <Past key={shown.id} store={shown} />}
-      {!shown && running.length === 0 && <p className="mls-empty">Nothing is running.</p>}
+      {!shown && running.length === 0 && <p className="mlp-empty">Nothing is running.</p>}
     </div>
   );
 }
@@ -53,11 +53,11 @@ function RunningCard(props: {
   const percent = running.fraction === null ? null : Math.round(100 * running.fraction);
   const where = notebook ?? `process ${running.pid} on ${running.host}`;
   return (
-    <section className="mls-run mls-run-now" aria-label={`Running: ${running.statement}`}>
+    <section className="mlp-run mlp-run-now" aria-label={`Running: ${running.statement}`}>
       <header>
         <code title={running.statement}>{running.statement}</code>
         <button
-          className="mls-icon-button"
+          className="mlp-icon-button"
           aria-label={`Cancel ${running.statement}`}
           title={notebook ? 'Interrupt its kernel' : 'It runs outside of this server: stop it there'}
           disabled={!notebook || stopping}
@@ -72,7 +72,7 @@ function RunningCard(props: {
         </button>
       </header>
       <div
-        className={`mls-progress${percent === null ? ' mls-unknown' : ''}`}
+        className={`mlp-progress${percent === null ? ' mlp-unknown' : ''}`}
         role="progressbar"
         aria-label={running.step || running.statement}
         aria-valuemin={0}
@@ -81,14 +81,14 @@ function RunningCard(props: {
       >
         <span style={percent === null ? {} : { width: `${percent}%` }} />
       </div>
-      <div className="mls-hint">
+      <div className="mlp-hint">
         {stopping
           ? 'Stopping …'
           : [running.step, percent === null ? '' : `${percent} %`].filter(Boolean).join(' · ')}
         {running.note && ` · ${running.note}`}
-        <span className="mls-aside">{lasting(now / 1000 - running.started)}</span>
+        <span className="mlp-aside">{lasting(now / 1000 - running.started)}</span>
       </div>
-      <div className="mls-hint" title={store.folder}>
+      <div className="mlp-hint" title={store.folder}>
         {where}
         {several && ` · ${store.path}`}
       </div>
@@ -105,10 +105,10 @@ function Past({ store }: { store: StoreState }): JSX.Element {
     return <Waiting />;
   }
   if (data.runs.length === 0) {
-    return <p className="mls-empty">Nothing was loaded, refreshed or trained yet in {store.path}.</p>;
+    return <p className="mlp-empty">Nothing was loaded, refreshed or trained yet in {store.path}.</p>;
   }
   return (
-    <ol className="mls-past" aria-label={`Runs of ${store.path}`}>
+    <ol className="mlp-past" aria-label={`Runs of ${store.path}`}>
       {data.runs.map((each, index) => (
         <PastRun key={`${each.snapshot} ${index}`} run={each} />
       ))}
@@ -119,24 +119,24 @@ function Past({ store }: { store: StoreState }): JSX.Element {
 function PastRun({ run }: { run: RunRow }): JSX.Element {
   const [open, setOpen] = useState(false);
   return (
-    <li className={run.failed ? 'mls-failed' : ''}>
-      <button className="mls-past-head" aria-expanded={open} onClick={() => setOpen(!open)}>
+    <li className={run.failed ? 'mlp-failed' : ''}>
+      <button className="mlp-past-head" aria-expanded={open} onClick={() => setOpen(!open)}>
         <span
-          className={`mls-state ${run.failed ? 'mls-state-failed' : 'mls-state-ok'}`}
+          className={`mlp-state ${run.failed ? 'mlp-state-failed' : 'mlp-state-ok'}`}
           aria-label={run.failed ? 'failed' : 'ok'}
         >
           {run.failed ? '✕' : '✓'}
         </span>
-        <span className="mls-label">{run.name}</span>
-        <span className="mls-aside">{run.failed || run.written === 0 ? '' : `+${compact(run.written)}`}</span>
-        <span className="mls-aside">{lasting(run.seconds)}</span>
-        <time className="mls-aside" dateTime={run.started}>
+        <span className="mlp-label">{run.name}</span>
+        <span className="mlp-aside">{run.failed || run.written === 0 ? '' : `+${compact(run.written)}`}</span>
+        <span className="mlp-aside">{lasting(run.seconds)}</span>
+        <time className="mlp-aside" dateTime={run.started}>
           {ago(run.started)}
         </time>
       </button>
-      {run.failed && <pre className="mls-error">{open ? run.error : run.error.split('\n')[0]}</pre>}
+      {run.failed && <pre className="mlp-error">{open ? run.error : run.error.split('\n')[0]}</pre>}
       {open && (
-        <p className="mls-hint">
+        <p className="mlp-hint">
           {[run.kind, run.mode, run.reason, `snapshot ${run.snapshot}`].filter(Boolean).join(' · ')}
         </p>
       )}

@@ -126,8 +126,8 @@ export function StoreTree({ model, actions }: { model: StoresModel; actions: IAc
   };
 
   return (
-    <div className="mls-tree-section">
-      <div className="mls-search">
+    <div className="mlp-tree-section">
+      <div className="mlp-search">
         <InputGroup
           type="text"
           placeholder="Filter by name or column"
@@ -152,14 +152,14 @@ export function StoreTree({ model, actions }: { model: StoresModel; actions: IAc
       )}
       {model.stores === null && !model.lost && <Waiting />}
       {model.stores?.length === 0 && (
-        <p className="mls-empty">
+        <p className="mlp-empty">
           There is no store in this folder yet. <code>%mlstore tables</code> in a notebook makes one, or start
           with a template from the Launcher.
         </p>
       )}
       <div
         ref={list}
-        className={`mls-tree${model.lost ? ' mls-dimmed' : ''}`}
+        className={`mlp-tree${model.lost ? ' mlp-dimmed' : ''}`}
         role="tree"
         aria-label="Stores"
         onKeyDown={onKeyDown}
@@ -181,7 +181,7 @@ export function StoreTree({ model, actions }: { model: StoresModel; actions: IAc
           </React.Fragment>
         ))}
         {search && rows.every(row => row.store) && rows.length > 0 && (
-          <p className="mls-empty">Nothing here has “{search}” in its name or columns.</p>
+          <p className="mlp-empty">Nothing here has “{search}” in its name or columns.</p>
         )}
       </div>
     </div>
@@ -205,7 +205,7 @@ function Below(props: { model: StoresModel; store: StoreState; search: string })
     return <Waiting />;
   }
   if (content.tree?.items.length === 0 && !search) {
-    return <p className="mls-empty">Nothing is in it yet. Right-click the store to load a file.</p>;
+    return <p className="mlp-empty">Nothing is in it yet. Right-click the store to load a file.</p>;
   }
   return null;
 }
@@ -247,7 +247,7 @@ function Row({
   const says = row.item ? [row.item.kind, ...row.item.badges.map(each => `${each.text}: ${each.why}`)] : [];
   return (
     <div
-      className={`mls-row mls-row-${kind}${chosen ? ' mls-chosen' : ''}`}
+      className={`mlp-row mlp-row-${kind}${chosen ? ' mlp-chosen' : ''}`}
       role="treeitem"
       aria-level={row.level}
       aria-selected={chosen}
@@ -269,10 +269,10 @@ function Row({
       }}
     >
       {row.unfolded === undefined ? (
-        <span className="mls-caret" />
+        <span className="mlp-caret" />
       ) : (
         <span
-          className="mls-caret"
+          className="mlp-caret"
           aria-hidden
           onClick={event => {
             event.stopPropagation();
@@ -282,15 +282,15 @@ function Row({
           <Caret.react tag="span" />
         </span>
       )}
-      {icon && <icon.react tag="span" className="mls-row-icon" aria-hidden />}
-      <span className="mls-label">{row.label}</span>
-      {row.column && <span className="mls-aside mls-type">{row.column.type}</span>}
-      {row.count !== undefined && <span className="mls-aside">{row.count}</span>}
+      {icon && <icon.react tag="span" className="mlp-row-icon" aria-hidden />}
+      <span className="mlp-label">{row.label}</span>
+      {row.column && <span className="mlp-aside mlp-type">{row.column.type}</span>}
+      {row.count !== undefined && <span className="mlp-aside">{row.count}</span>}
       {row.item && (
         <>
           <Badges badges={row.item.badges} />
           <span
-            className="mls-aside"
+            className="mlp-aside"
             title={row.item.rows === null ? '' : `${row.item.rows.toLocaleString('en')} rows`}
           >
             {row.item.rows === null ? '' : compact(row.item.rows)}
@@ -300,12 +300,12 @@ function Row({
       {row.store && (
         <>
           {here && (
-            <span className="mls-badge mls-badge-here" title="The notebook at hand has this store open.">
+            <span className="mlp-badge mlp-badge-here" title="The notebook at hand has this store open.">
               open
             </span>
           )}
-          {row.store.running.length > 0 && <span className="mls-dot" title="A statement is running." />}
-          <span className="mls-aside">{row.store.head === null ? '' : `@${row.store.head}`}</span>
+          {row.store.running.length > 0 && <span className="mlp-dot" title="A statement is running." />}
+          <span className="mlp-aside">{row.store.head === null ? '' : `@${row.store.head}`}</span>
         </>
       )}
     </div>

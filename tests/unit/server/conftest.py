@@ -124,7 +124,7 @@ def _answers(server: Server) -> bool:
 @pytest.fixture(scope="module")
 def trips(server: Server) -> Any:
     """A store with a thing of each kind in the folder `taxi/mlstore`."""
-    (server.root / "my_model.py").write_text(MODEL)
+    (server.root / "taxi_doubler.py").write_text(MODEL)
     sys.path.insert(0, str(server.root))
     (server.root / "taxi").mkdir()
     with workbench.connect(server.root / "taxi" / "mlstore") as store:
@@ -143,6 +143,6 @@ def trips(server: Server) -> Any:
             when="manual",
         )
         store.train("tips", "select * from trip_features", label="tip", key="id", model="linear")
-        store.bind("doubled", on="trips", model="py:my_model:double", inputs=["fare"], when="manual")
+        store.bind("doubled", on="trips", model="py:taxi_doubler:double", inputs=["fare"], when="manual")
         yield store
     sys.path.remove(str(server.root))

@@ -115,7 +115,7 @@ def test_a_failed_refresh_shows_its_error(server: Any, trips: Any, taxi: str) ->
     [
         ("cheap", "query", "%%mlstore query cheap AS\nselect id, fare from trips where fare < 100"),
         ("trip_features", "transform", "%%mlstore transform trip_features ON trips KEY (id) AS\nselect id"),
-        ("trips.doubled", "binding", "%mlstore bind doubled ON trips(fare) MODEL 'py:my_model:double'"),
+        ("trips.doubled", "binding", "%mlstore bind doubled ON trips(fare) MODEL 'py:taxi_doubler:double'"),
         ("tips", "model", "%%mlstore train tips LABEL tip KEY (id) MODEL linear"),
         ("trips", "table", ""),
     ],

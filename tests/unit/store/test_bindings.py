@@ -141,7 +141,7 @@ def test_a_small_batch_gives_the_same(table: Store) -> None:
         ({"on": "loose"}, Unsupported, "no key"),
         ({"model": "py:own_models:doubel"}, NotFound, "double"),
         ({"model": "py:no_such_module:f"}, NotFound, "no_such_module"),
-        ({"model": "onnx:model.onnx"}, Unsupported, "onnx"),
+        ({"model": "onnx:model.onnx"}, NotFound, "model.onnx"),
         ({"model": "nothing"}, NotFound, "nothing"),
         ({"inputs": ["w"]}, NotFound, "'w'"),
         ({"on_error": "ignore"}, NotFound, "ignore"),
