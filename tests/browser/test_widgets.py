@@ -249,15 +249,32 @@ def test_a_search_is_stopped_and_keeps_the_best(clean: Visit) -> None:
     visit.shoot("search-stopped")
 
 
-def test_where_no_subshell_can_be_had_the_button_interrupts(clean: Visit) -> None:
-    visit = clean
+def test_where_no_subshell_can_be_had_the_button_interrupts(visit: Visit) -> None:
     cell, stop = searching(visit, "interrupted")
+    seen = visit.lab.work / "interrupted" / "interrupted.ipynb"
+    expect(cell.locator(".mls-beside")).to_have_count(1)
+    visit.page.keyboard.press("Control+s")
+    expect(visit.page.locator(".jp-mod-dirty")).to_have_count(0)
+    while_searching = seen.read_text()
+    assert "vnd.jupyter.widget-view" in while_searching
     refused = "class { constructor() { setTimeout(() => this.onerror()) } close() {} }"
     visit.page.evaluate(f"() => {{ window.WebSocket = {refused} }}")
     stop.click()
     expect(cell).to_contain_text("the same training again goes on after them")
     cell.get_by_role("button", name="Interrupt the cell, keep the trials").click()
     expect(cell).to_contain_text("trials of fares: train again to go on", timeout=60_000)
+
+    # As the notebook was saved meanwhile, the board is there, and no button that could do nothing.
+    seen.with_name("seen.ipynb").write_text(while_searching)
+    visit.page.goto("about:blank")
+    visit.page.goto(f"{visit.lab.url}/lab/tree/interrupted/seen.ipynb?token={visit.lab.token}&reset")
+    expect(cell.locator("table.mls-grid")).to_be_visible()
+    lost = cell.get_by_text("Error displaying widget")
+    expect(lost).to_be_attached(timeout=60_000)
+    expect(lost).to_be_hidden()
+    visit.shoot("search-reopened")
+    assert visit.outside == []
+    assert visit.errors == []
 
 
 def test_without_its_kernel_the_static_form_is_there(visit: Visit) -> None:

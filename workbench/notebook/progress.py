@@ -21,13 +21,14 @@ class Bar:
     def __init__(self, shell: InteractiveShell, stop: Event | None = None) -> None:
         self._stop = stop
         self._stopper: Any = None
+        self._beside = ""
         self._publisher: Any = shell.display_pub
         self._id = uuid.uuid4().hex
         self._drawn = False
 
     def show(self, tick: Tick) -> None:
         """Draw the bar; the first time makes its place."""
-        self._publish(html.bar(tick), tick.words())
+        self._publish(html.bar(tick) + self._beside, tick.words())
         if self._stop is not None and self._stopper is None and is_search(tick.detail):
             self._offer_stop(self._stop)
 
@@ -39,10 +40,10 @@ class Bar:
             self._stopper.close()
 
     def _offer_stop(self, stop: Event) -> None:
-        from workbench.notebook.widgets.base import VIEW
+        from workbench.notebook.widgets.base import BESIDE, VIEW
         from workbench.notebook.widgets.search import Stopper
 
-        self._stopper = Stopper(stop)
+        self._stopper, self._beside = Stopper(stop), BESIDE
         view = {"version_major": 2, "version_minor": 0, "model_id": self._stopper.model_id}
         self._publish_stop({VIEW: view, "text/plain": ""}, update=False)
 

@@ -83,6 +83,13 @@ def publish(shell: InteractiveShell, static: Mapping[str, str], widget: Widget) 
     publisher.publish({VIEW: view, "text/plain": ""})
 
 
+BESIDE = (
+    "<style>"
+    ".jp-OutputArea-child:has(.mls-beside) + .jp-OutputArea-child:not(:has(.mlw)){display:none}"
+    '</style><span class="mls-beside"></span>'
+)
+"""Part of what has a widget below it, which is hidden while it says only that its kernel is gone."""
+
 # A widget whose kernel is gone says only that it is not found; then what stands before it is shown instead.
 _FALLBACK = (
     "<style>"
