@@ -38,6 +38,8 @@ def formatted(cell: str) -> str:
         raise StatementError(first.message, hint=first.hint, line=first.line, column=first.column)
     for magic in reversed(magics(cell)):
         cell = cell[: magic.start] + _formatted(magic) + cell[magic.end :]
+    if check(cell):  # the engine takes a few characters for space, and others do not
+        raise _changed()
     return cell
 
 
@@ -69,10 +71,14 @@ def laid_out(sql: str) -> str:
     """
     made = lines_of(sql)
     if _said(made) != _said(sql):
-        raise Unsupported(
-            "This SQL cannot be laid out without a change of what it says.", hint="It was left as it is."
-        )
+        raise _changed()
     return made
+
+
+def _changed() -> Unsupported:
+    return Unsupported(
+        "This SQL cannot be laid out without a change of what it says.", hint="It was left as it is."
+    )
 
 
 def _said(sql: str) -> list[tuple[object, str]]:

@@ -343,12 +343,25 @@ def fit(
         if is_boosted(estimator):
             return fit_boosted(estimator, rows, validation=validation, deadline=deadline, advance=advance)
         more = {"unlabelled": rows.unlabelled, "callback": advance} if learns_unlabelled(estimator) else {}
-        estimator.fit(rows.matrix, rows.label, **_weighted(estimator, rows), **more)
+        estimator.fit(_learnable(estimator, rows.matrix), rows.label, **_weighted(estimator, rows), **more)
     except _FAILURES as error:
         raise ModelError(
             f"{name} could not be trained: {error}", hint="Check its PARAMS and the features."
         ) from error
     return 0
+
+
+def _learnable(estimator: Any, matrix: Matrix) -> Matrix:
+    """Return the rows as the estimator takes them: one of scikit-learn's fails on columns without values.
+
+    In a column of zeros it finds no cut, so what stands there later makes no difference.
+    """
+    import numpy as np
+
+    if not type(estimator).__name__.startswith("HistGradientBoosting"):
+        return matrix
+    empty = np.isnan(matrix).all(axis=0)
+    return np.where(empty, np.float32(0), matrix) if empty.any() else matrix
 
 
 def _weighted(estimator: Any, rows: Examples) -> dict[str, Any]:

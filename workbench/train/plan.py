@@ -26,6 +26,7 @@ MOST_ONE_HOT = 100
 _SAMPLE = 100_000
 _PERFECT = 0.999
 _MANY = 100
+_LARGEST = "1e150"
 _ENOUGH = 2_000  # of fewer rows, one column may tell the label by chance
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 _NUMBERS = {*_WHOLE, *(f"U{each}" for each in _WHOLE), "FLOAT", "DOUBLE", "DECIMAL", "BOOLEAN"}
@@ -33,7 +34,10 @@ _NUMBERS = {*_WHOLE, *(f"U{each}" for each in _WHOLE), "FLOAT", "DOUBLE", "DECIM
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What is known of a column: its name and type, and counts over the training rows sampled."""
+    """What is known of a column: its name and type, and counts over the training rows sampled.
+
+    `extreme` says whether any training row has a value whose square overflows.
+    """
 
     name: str
     kind: str
@@ -42,6 +46,7 @@ class Column:
     distinct: int
     words: float
     alone: float
+    extreme: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -147,7 +152,9 @@ def _features(column: Column, needs: Needs, target: str | None) -> dict[str, str
         return {name: here}
     if column.is_number:
         filled = f"impute({here}, 'median')"
-        return {name: f"standardize({filled})" if needs == "scaled" else filled}
+        # A standard deviation needs squares; quartiles do not.
+        scale = "robust_scale" if column.extreme else "standardize"
+        return {name: f"{scale}({filled})" if needs == "scaled" else filled}
     if column.is_text and column.distinct > MOST_ONE_HOT and target is not None:
         return {name: f"target_encode({here}, {target})"}
     if column.is_text:
@@ -191,6 +198,7 @@ def look(
         f"FROM {relation} AS {ROW} WHERE hash({ROW}) % {share} = 0",
     )
     alone = _alone(lake, cursor, label, features, classes=classes)
+    extreme = _extreme(lake, cursor, relation, features)
     columns = []
     for name, kind in features.items():
         here = quote(name)
@@ -202,9 +210,28 @@ def look(
         assert found is not None
         count, present, distinct, average = found
         columns.append(
-            Column(name, kind, count, present, distinct, float(average or 0), alone(name, distinct))
+            Column(
+                name,
+                kind,
+                count,
+                present,
+                distinct,
+                float(average or 0),
+                alone(name, distinct),
+                name in extreme,
+            )
         )
     return columns
+
+
+def _extreme(lake: Lake, cursor: Cursor, relation: str, features: Mapping[str, str]) -> set[str]:
+    """Name the columns that have a finite value beyond `_LARGEST` in any row."""
+    names = [name for name, kind in features.items() if kind == "DOUBLE"]
+    if not names:
+        return set()
+    tests = (f"bool_or(isfinite({quote(name)}) AND abs({quote(name)}) > {_LARGEST})" for name in names)
+    found = lake.run(cursor, f"SELECT {', '.join(tests)} FROM {relation}").fetchone() or ()
+    return {name for name, beyond in zip(names, found, strict=True) if beyond}
 
 
 def _alone(

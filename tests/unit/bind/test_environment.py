@@ -58,7 +58,7 @@ def register(lake: Lake, folder: Path, name: str, *needed: str) -> None:
         signature=ModelSignature(Schema([ColSpec("double", "a")]), Schema([ColSpec("string")])),
         pip_requirements=[*needed],
     )
-    client = tracking._client(lake.folder)
+    client = tracking.open_client(lake.folder)
     client.create_registered_model(name)
     client.create_model_version(name, (folder / "model").as_uri())
     for each in unapproved(lake):

@@ -356,7 +356,7 @@ def test_errors_keep_their_class(lake: Lake, folder: Path) -> None:
         isolated(lake, "doubel")
     with pytest.raises(NotFound, match="no_such_module"):
         open_predictor(lake, "py:no_such_module:f", rows().schema, isolate="process")
-    with pytest.raises(InvalidData, match="needs the columns"):
+    with pytest.raises(InvalidData, match="needs the column v"):
         isolated(lake, "double").predict(pa.RecordBatch.from_pydict({"w": [1]}))
 
 

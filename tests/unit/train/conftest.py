@@ -27,8 +27,8 @@ FROM range(1, {rows} + 1) AS r(i)
 @pytest.fixture(scope="session")
 def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mlflow")
-    with tracking._quiet(folder):
-        tracking._client(folder)
+    with tracking.quiet(folder):
+        tracking.open_client(folder)
     return folder / "mlflow.db"
 
 

@@ -156,7 +156,7 @@ def test_every_decision_is_a_record(lake: Lake) -> None:
     ]
     reasons = [row["reason"] for row in decisions(lake, "decided")]
     assert [model.reason.split("; ")[0] for model in registry.versions(lake, "decided")] == reasons
-    client = tracking._client(lake.folder)
+    client = tracking.open_client(lake.folder)
     tags = {
         each.tags["mlstore.version"]: each.tags["mlstore.decision"]
         for each in client.search_model_versions("name = 'decided'")

@@ -212,7 +212,7 @@ def test_versions_and_commit_are_recorded_with_the_model(
     assert {"python", "machine", "mlstore", "xgboost", "scikit-learn", "numpy", "duckdb"} < set(
         model.environment
     )
-    tags = tracking._client(lake.folder).get_run(model.mlflow_run_id).data.tags
+    tags = tracking.open_client(lake.folder).get_run(model.mlflow_run_id).data.tags
     assert tags["mlflow.source.git.commit"] == commit
     assert json.loads(tags["mlstore.environment"]) == model.environment
 

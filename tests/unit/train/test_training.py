@@ -293,7 +293,7 @@ def test_when_the_commit_fails_mlflow_forgets_too(lake: Lake, monkeypatch: pytes
         patched.setattr("workbench.train.training._check_watermarks", fail)
         with pytest.raises(KeyboardInterrupt):
             fit(lake, "lost")
-    client = tracking._client(lake.folder)
+    client = tracking.open_client(lake.folder)
     assert client.search_model_versions("name = 'lost'") == []
     experiment = client.get_experiment_by_name("lost").experiment_id
     assert client.search_runs([experiment]) == []
@@ -430,7 +430,7 @@ def test_deploy_and_rollback_move_the_champion(lake: Lake) -> None:
     assert registry.deploy(lake, "moved@3").deployed
     assert registry.get(lake, "moved@champion").version == 3
     assert registry.rollback(lake, "moved").version == 1
-    client = tracking._client(lake.folder)
+    client = tracking.open_client(lake.folder)
     assert (
         client.get_model_version_by_alias("moved", "champion").run_id
         == registry.get(lake, "moved").mlflow_run_id
@@ -499,7 +499,7 @@ def test_plain_mlflow_predicts_the_same_also_after_the_folder_moved(
         matrices = [
             encode(registry.load(again, each).prepared(rows), each.features).tolist() for each in models
         ]
-        tracking._client(again.folder)
+        tracking.open_client(again.folder)
     pq.write_table(rows, tmp_path / "rows.parquet")
     data = tmp_path / "rows.json"
     data.write_text(
@@ -523,7 +523,7 @@ def test_plain_mlflow_predicts_the_same_also_after_the_folder_moved(
 
 def test_mlflow_knows_dataset_parameters_and_intervals(lake: Lake) -> None:
     model = fit(lake, params={"max_depth": 2})
-    run = tracking._client(lake.folder).get_run(model.mlflow_run_id)
+    run = tracking.open_client(lake.folder).get_run(model.mlflow_run_id)
     assert run.data.metrics["auc"] == model.metrics["auc"]["value"]
     assert run.data.metrics["auc_low"] == model.metrics["auc"]["low"]
     assert run.data.params["max_depth"] == "2"
@@ -553,8 +553,8 @@ def test_a_server_that_does_not_answer_is_not_asked(lake: Lake, monkeypatch: pyt
     monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://127.0.0.1:9")
     model = fit(lake, model="linear")
     assert model.deployed
-    with tracking._quiet(lake.folder):
-        assert tracking._client(lake.folder).get_run(model.mlflow_run_id).info.status == "FINISHED"
+    with tracking.quiet(lake.folder):
+        assert tracking.open_client(lake.folder).get_run(model.mlflow_run_id).info.status == "FINISHED"
 
 
 def test_relocation_touches_only_our_own_addresses(tmp_path: Path, mlflow_database: Path) -> None:

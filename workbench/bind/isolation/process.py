@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _TAIL = 4000
 _LISTING = re.compile(r"^Extension modules: .*$", re.MULTILINE)
+_CATCH_UP = 0.01
 _LOOK_AGAIN = 0.1
 _GRACE = 1.0
 
@@ -264,7 +265,17 @@ class Process:
         text = _LISTING.sub("", self._said.decode(errors="replace")).strip()
         return f"; it printed: {text}" if text else ""
 
+    def _catch_up(self) -> None:
+        """Let the thread that keeps what is printed read what was printed before the answer."""
+        pipe = self._process.stderr
+        deadline = time.monotonic() + _GRACE
+        while time.monotonic() < deadline:
+            time.sleep(_CATCH_UP)
+            if pipe is None or pipe.closed or not select.select([pipe], [], [], 0)[0]:
+                return
+
     def _raise(self, told: Mapping[str, str]) -> None:
+        self._catch_up()
         if told["class"] == "MemoryError":
             # What it could not get may be lacking anywhere in it by now.
             self.end()
