@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import InvalidData, NotFound, Unsupported
-from workbench.names import literal, quote
+from workbench.export.flat import flat_columns
+from workbench.names import literal, quote_all
 from workbench.progress import step
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ FORMATS = {
     "parquet": "FORMAT parquet, COMPRESSION zstd",
 }
 """Formats, and how DuckDB's COPY writes each."""
+
+FLAT = ("csv",)
+"""Formats whose columns hold single values."""
 
 _PLANNED = ("arrow", "libsvm", "tfrecord", "recordio")
 
@@ -84,17 +88,17 @@ def export(
     InvalidData
         If the folder does not exist or cannot be written.
     """
-    options = _options(file_format)
+    options, flat = _options(file_format), file_format in FLAT
     path = Path(to).expanduser()
     clock = time.perf_counter()
     with step(f"Exporting {path.name}"):
         if at is not None:
             with lake.at(at) as cursor:
-                rows = _copy(cursor, query, path, options, label, features)
+                rows = _copy(cursor, query, path, options, label, features, flat=flat)
             snapshot = at
         else:
             with lake.pinned() as (cursor, snapshot):
-                rows = _copy(cursor, query, path, options, label, features)
+                rows = _copy(cursor, query, path, options, label, features, flat=flat)
     with path.open("rb") as handle:
         digest = hashlib.file_digest(handle, "sha256").hexdigest()
     return Artifact(path, file_format, rows, digest, source, snapshot, time.perf_counter() - clock)
@@ -117,6 +121,8 @@ def _copy(
     options: str,
     label: str | None,
     features: Sequence[str] | None,
+    *,
+    flat: bool,
 ) -> int:
     """Write to a file beside the target first, so that a stop leaves no half of it."""
     if not path.parent.is_dir():
@@ -124,10 +130,11 @@ def _copy(
     if path.is_dir():
         raise InvalidData(f"{path} is a folder.", hint="Name a file in it.")
     columns = _columns(cursor, query, label, features)
+    listed = flat_columns(cursor, query, columns) if flat else quote_all(columns)
     part = path.with_name(f".{path.name}.part")
     try:
         row = execute(
-            cursor, f"COPY (SELECT {columns} FROM ({query}\n)) TO {literal(str(part))} ({options})"
+            cursor, f"COPY (SELECT {listed} FROM ({query}\n)) TO {literal(str(part))} ({options})"
         ).fetchone()
         part.replace(path)
     finally:
@@ -136,11 +143,11 @@ def _copy(
     return int(row[0]) if row else 0
 
 
-def _columns(cursor: Cursor, query: str, label: str | None, features: Sequence[str] | None) -> str:
+def _columns(cursor: Cursor, query: str, label: str | None, features: Sequence[str] | None) -> list[str]:
     present = [row[0] for row in execute(cursor, f"DESCRIBE SELECT * FROM ({query}\n)").fetchall()]
     chosen = list(features) if features is not None else [column for column in present if column != label]
     wanted = ([label] if label is not None else []) + chosen
     for column in wanted:
         if column not in present:
             raise NotFound.named("column", column, present)
-    return ", ".join(quote(column) for column in wanted)
+    return wanted
