@@ -256,13 +256,15 @@ def test_a_store_in_trouble_says_so_and_the_others_go_on(
 ) -> None:
     trouble = lab.work / "trouble"
     shutil.copytree(empty_store, trouble)
-    tree, page = show(panel), panel.page
-    unfold(tree, "trouble")
-    # The server looks at the catalog every second.
+    # Before the server opens it: a store that is open cannot be locked.
     lock = sqlite3.connect(trouble / CATALOG, timeout=30, isolation_level=None)
     lock.execute("PRAGMA locking_mode = EXCLUSIVE")
     lock.execute("BEGIN EXCLUSIVE")
-    expect(tree).to_contain_text("locked", timeout=15_000)
+    tree, page = show(panel), panel.page
+    expect(item(tree, "trouble")).to_be_visible(timeout=30_000)
+    if item(tree, "trouble").get_attribute("aria-expanded") == "false":
+        item(tree, "trouble").click()
+    expect(tree).to_contain_text("locked", timeout=30_000)
     unfold(tree)
     item(tree, "trips").click()
     expect(page.locator(".mlp-facts")).to_contain_text("3,000")

@@ -126,6 +126,7 @@ def trips(server: Server) -> Any:
     """A store with a thing of each kind in the folder `taxi/mlstore`."""
     (server.root / "taxi_doubler.py").write_text(MODEL)
     sys.path.insert(0, str(server.root))
+    sys.modules.pop("taxi_doubler", None)  # that of another server's folder
     (server.root / "taxi").mkdir()
     with workbench.connect(server.root / "taxi" / "mlstore") as store:
         rows = [
