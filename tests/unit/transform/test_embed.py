@@ -16,6 +16,7 @@ from workbench.engines import encoder
 from workbench.engines.embedding import DEFAULT, find_embedding
 from workbench.errors import InvalidData, ModelError, NotFound, Unsupported
 from workbench.store import Store
+from workbench.transform.steps import STEPS
 from workbench.transforms import Embed
 
 NOTES = [
@@ -87,8 +88,9 @@ def test_the_model_is_kept_and_told(notes: Store) -> None:
     rows = notes.sql("SELECT statistic, number, text FROM mlstore.fitted WHERE name = 'vectors'").rows()
     state = {row["statistic"]: row["text"] or row["number"] for row in rows}
     assert state == {"model": DEFAULT, "digest": find_embedding(DEFAULT).digest, "dimension": 384}
-    told = [str(table.rows()) for table in notes.describe("vectors").tables.values()]
-    assert any(f"{DEFAULT} ({state['digest']}), 384 numbers" in each for each in told)
+    told = notes.describe("vectors").tables["Fitted"].rows()
+    assert {row["statistic"]: row["text"] or row["number"] for row in told} == state
+    assert STEPS["embed"].describe(state) == f"{DEFAULT} ({state['digest']}), 384 numbers"
 
 
 def test_plain_duckdb_reads_the_vectors(notes: Store) -> None:
