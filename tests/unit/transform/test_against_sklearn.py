@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import InvalidData, StatementError
@@ -93,6 +93,7 @@ def test_robust_scale(values: list[float | None]) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(columns)
+@example([5e-324, -5e-324, 1e-17, -1e-16, 1e-15])
 def test_log1p_signed(values: list[float | None]) -> None:
     array = matrix(values)[:, 0]
     agree(run(values, "double", "log1p_signed(x)"), np.sign(array) * np.log1p(np.abs(array)), values, near=0)

@@ -147,7 +147,11 @@ class Log1pSigned(Step):
         value = double(arguments[0])
         # ln(1 + x) = 2 artanh(x / (x + 2)), and artanh keeps the sign and the digits.
         small = f"2e0 * atanh({value} / (abs({value}) + 2e0))"
-        return f"CASE WHEN abs({value}) < 1e0 THEN {small} ELSE sign({value}) * ln(1e0 + abs({value})) END"
+        # Half of the smallest numbers is nothing; so near zero the logarithm is x to the last digit.
+        return (
+            f"CASE WHEN abs({value}) < 1e-16 THEN {value} WHEN abs({value}) < 1e0 THEN {small} "
+            f"ELSE sign({value}) * ln(1e0 + abs({value})) END"
+        )
 
 
 class ClipQuantile(Step):
