@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workbench.bind import Binding
+    from workbench.building import Builder
     from workbench.derivation import Run
     from workbench.export import Artifact
     from workbench.lake import ChangeSet, Exploration, Lake, Result, Snapshot
@@ -43,6 +44,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Artifact",
     "Binding",
+    "Builder",
     "ChangeSet",
     "Conflict",
     "Exploration",
@@ -75,6 +77,7 @@ __all__ = [
 _NOUNS = {
     "Artifact": "workbench.export",
     "Binding": "workbench.bind",
+    "Builder": "workbench.building",
     "ChangeSet": "workbench.lake",
     "Exploration": "workbench.lake",
     "Lake": "workbench.lake",

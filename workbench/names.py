@@ -13,6 +13,17 @@ SCHEMAS = ("main", "queries", "features", "predictions", "mlstore")
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
+# Those that DuckDB reserves.
+_SQL_WORDS = (
+    "all analyse analyze and any array as asc asymmetric both case cast check collate column constraint "
+    "create default deferrable desc describe distinct do else end except false fetch for foreign from "
+    "group having in initially intersect into lambda lateral leading limit not null offset on only or "
+    "order pivot pivot_longer pivot_wider placing primary qualify references returning select show some "
+    "summarize symmetric table then to trailing true union unique unpivot using variadic when where "
+    "window with "
+)
+_RESERVED = frozenset(_SQL_WORDS.split())
+
 
 @dataclass(frozen=True, slots=True)
 class Ref:
@@ -93,6 +104,29 @@ def quote(name: str) -> str:
     '"a""b"'
     """
     return '"' + name.replace('"', '""') + '"'
+
+
+def word(name: str) -> str:
+    """Write an identifier in SQL as people do: quoted only where it must be.
+
+    Examples
+    --------
+    >>> word("fare"), word("my fare"), word("order")
+    ('fare', '"my fare"', '"order"')
+    """
+    plain = re.fullmatch(r"[a-z_][a-z0-9_]*", name) and name not in _RESERVED
+    return name if plain else quote(name)
+
+
+def words(name: str) -> str:
+    """Write a name with its schema in SQL as people do.
+
+    Examples
+    --------
+    >>> words("predictions.order")
+    'predictions."order"'
+    """
+    return ".".join(map(word, name.split(".")))
 
 
 def quote_name(name: str) -> str:

@@ -28,12 +28,13 @@ from workbench.export import Artifact, export
 from workbench.ingest import Load, append, load, merge
 from workbench.ingest.sources import to_arrow
 from workbench.keeping import Keeping
-from workbench.lake import Exploration, Lake, Result, Snapshot
+from workbench.lake import Lake, Result, Snapshot
 from workbench.lake.history import snapshot_at
 from workbench.lake.snapshots import changed_tables, read_snapshot
 from workbench.lake.statements import read_past, run_sql
+from workbench.looking import Looking
 from workbench.names import Ref
-from workbench.queries import explore, is_expression, query_text, reads_memory, source_query
+from workbench.queries import is_expression, query_text, reads_memory, source_query
 from workbench.schedule import after_write, check_names, check_trigger, refresh, waits_for
 from workbench.serving import Serving
 from workbench.train import Model, Training, registry, train
@@ -51,7 +52,7 @@ _FAILED = "was not refreshed"
 Execute = Callable[["Store", str, Mapping[str, Any] | None], object]
 
 
-class Store(Keeping, Serving):
+class Store(Keeping, Serving, Looking):
     """A datastore in a folder; get one with `workbench.connect`.
 
     Every method that writes is one commit, which makes one snapshot; what is kept up to date `on
@@ -116,33 +117,6 @@ class Store(Keeping, Serving):
             return result
         said = self._follow(result.snapshot)
         return replace(result, message=result.message + said, seconds=time.perf_counter() - clock)
-
-    def explore(self, source: str | Result | ir.Table, at: int | str | datetime | None = None) -> Exploration:
-        """Look at a table of any size, or at the rows of a query, page by page.
-
-        In a notebook it shows itself as a table to scroll, sort and filter.
-
-        Parameters
-        ----------
-        source : str, Result or ibis.Table
-            A table, `name@version`, a query, or rows that are there already.
-        at : int, str, datetime or None
-            A snapshot, or a time.
-
-        Raises
-        ------
-        NotFound
-            If there is no such table.
-        """
-        moment = None if at is None else snapshot_at(self._lake, at)
-
-        def snapshot_of(ref: Ref) -> int | None:
-            return self._snapshot_of(ref) if moment is None else moment
-
-        def run(query: str, snapshot: int | None) -> Result:
-            return self.sql(query, at=moment if snapshot is None else snapshot)
-
-        return explore(self._lake, source, snapshot_of, run)
 
     def table(self, name: str, at: int | str | datetime | None = None) -> ir.Table:
         """Return a table, query or engineered table as an Ibis table, now or in the past.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -174,9 +174,15 @@ class Exploration:
         wanted = {name: self._type(name) for name in self.columns if columns is None or name in columns}
         for name in columns or ():
             self._type(name)
+        with self.reading() as (cursor, relation):
+            return distributions(cursor, f"(SELECT * FROM {relation}{self._where(view)})", wanted)
+
+    @contextmanager
+    def reading(self) -> Iterator[tuple[Cursor, str]]:
+        """Give a cursor of its own, and the relation of all rows in SQL, for queries over them."""
         cursor = self._new_cursor()
         try:
-            return distributions(cursor, f"(SELECT * FROM {self._source}{self._where(view)})", wanted)
+            yield cursor, self._source
         finally:
             cursor.close()
 

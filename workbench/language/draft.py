@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from workbench.language.read import from_call
-from workbench.names import quote
+from workbench.names import word, words
 
-_WORDS = (
-    "all analyse analyze and any array as asc asymmetric both case cast check collate column constraint "
-    "create default deferrable desc describe distinct do else end except false fetch for foreign from "
-    "group having in initially intersect into lambda lateral leading limit not null offset on only or "
-    "order pivot pivot_longer pivot_wider placing primary qualify references returning select show some "
-    "summarize symmetric table then to trailing true union unique unpivot using variadic when where "
-    "window with "
-)
-_RESERVED = frozenset(_WORDS.split())
 _LABELS = ("label", "target", "y", "outcome", "class")
 
 
@@ -86,7 +76,7 @@ def store_drafts() -> tuple[Draft, ...]:
 
 def _of_relation(of: Subject) -> list[Draft]:
     name, key = of.name, tuple(of.key) or tuple(of.columns[:1])
-    table = _sql(name)
+    table = words(name)
     select = f"select {_columns(of.columns)}\nfrom {table}"
     plain = name.rpartition(".")[2]
     label = next((each for each in of.columns if each.lower() in _LABELS), of.columns[-1])
@@ -99,6 +89,7 @@ def _of_relation(of: Subject) -> list[Draft]:
             "Build features from it",
             {"name": f"{plain}_features", "on": name, "key": key, "when": "on write", "query": select},
         ),
+        _draft("build", "Choose features of it in a form", {"table": name}),
         _draft(
             "train",
             "Train a model on it",
@@ -133,8 +124,8 @@ def _of_relation(of: Subject) -> list[Draft]:
 
 def _of_model(of: Subject) -> list[Draft]:
     name = of.name
-    column = _word(f"{of.of or name}_prediction")
-    query = f"select t.*, predict({_sql(name)}, t.*) as {column}\nfrom my_table as t\nlimit 100"
+    column = word(f"{of.of or name}_prediction")
+    query = f"select t.*, predict({words(name)}, t.*) as {column}\nfrom my_table as t\nlimit 100"
     return [
         _draft("sql", "Predict in a query", {"query": query}),
         _draft(
@@ -154,7 +145,7 @@ def _of_model(of: Subject) -> list[Draft]:
 
 def _of_binding(of: Subject) -> list[Draft]:
     name = of.name
-    view = _sql(f"predictions.{of.of}")
+    view = words(f"predictions.{of.of}")
     return [
         _draft(
             "sql", "Select the table with its predictions", {"query": f"select *\nfrom {view}\nlimit 100"}
@@ -186,17 +177,7 @@ def _kept(name: str) -> list[Draft]:
 
 
 def _columns(names: Iterable[str]) -> str:
-    return ", ".join(map(_word, names)) or "*"
-
-
-def _sql(name: str) -> str:
-    return ".".join(map(_word, name.split(".")))
-
-
-def _word(name: str) -> str:
-    """Write a name in SQL as people do: quoted only where it must be."""
-    plain = re.fullmatch(r"[a-z_][a-z0-9_]*", name) and name not in _RESERVED
-    return name if plain else quote(name)
+    return ", ".join(map(word, names)) or "*"
 
 
 def cell_of(statement: str) -> str:
@@ -214,5 +195,16 @@ def cell_of(statement: str) -> str:
     return f"{'%%' if chr(10) in statement else '%'}mlstore {statement}"
 
 
+def cell_for(verb: str, arguments: Mapping[str, object]) -> str:
+    """Write a call of a Store's method as a cell; see `from_call` for what it raises.
+
+    Examples
+    --------
+    >>> cell_for("undo", {"name": "trips", "to": 3})
+    '%mlstore undo trips TO @3'
+    """
+    return cell_of(str(from_call(verb, arguments)))
+
+
 def _draft(verb: str, title: str, arguments: Mapping[str, object]) -> Draft:
-    return Draft(verb, title, cell_of(str(from_call(verb, arguments))))
+    return Draft(verb, title, cell_for(verb, arguments))

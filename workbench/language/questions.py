@@ -90,6 +90,16 @@ class Explore(Statement):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Build(Statement):
+    """Put a transform together in a form: choose columns and functions, see a preview, get the statement."""
+
+    verb: ClassVar[str] = "build"
+    example: ClassVar[str] = "build flights"
+
+    table: str = head("name", "The table, transform or query to build from.", wants="table", shown="TABLE")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lineage(Statement):
     """Show what something is made from and what is made from it."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from workbench.language.questions import (
+    Build,
     Deploy,
     Describe,
     Diff,
@@ -42,6 +43,7 @@ VERBS: Mapping[str, type[Statement]] = {
     "undo": Undo,
     "describe": Describe,
     "explore": Explore,
+    "build": Build,
     "lineage": Lineage,
     "trace": Trace,
     "stale": Stale,

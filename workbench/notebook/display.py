@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 NOUNS: tuple[tuple[str, str], ...] = (
     ("workbench.answers.plan", "PlanReport"),
     ("workbench.bind.definition", "Binding"),
+    ("workbench.building.builder", "Builder"),
     ("workbench.derivation", "Run"),
     ("workbench.export.artifact", "Artifact"),
     ("workbench.lake.description", "Description"),

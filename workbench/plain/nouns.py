@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.errors import WorkbenchError
 from workbench.plain.blocks import TONES, Block, Card, Code, Facts, Grid, Heading, Node, Note, Picture
 from workbench.plain.values import compact, count, number, seconds
 
@@ -201,6 +202,21 @@ def _exploration(exploration: Any, limit: int) -> Iterable[Block]:
     yield Grid.of_arrow(exploration.page(0, limit), limit=limit, footer=footer, types=True)
 
 
+def _builder(builder: Any, limit: int) -> Iterable[Block]:
+    """Show the statement as it stands, and its first rows, or why there are none."""
+    # The language reads its grammar when it is first asked for.
+    from workbench.language.draft import cell_for
+
+    yield Heading(builder.name, "build", f"snapshot {builder.snapshot}")
+    try:
+        yield Code(cell_for("transform", builder.arguments()), "statement")
+        preview = builder.preview()
+    except WorkbenchError as error:
+        yield Note(str(error), "bad")
+        return
+    yield Grid.of_arrow(preview.rows, limit=limit, title="preview", footer=preview.note, types=True)
+
+
 def _trace(trace: Any, limit: int) -> Iterable[Block]:
     yield Heading(trace.table, "trace of", ", ".join(compact(value) for value in trace.key), "info")
     yield _table(trace.row, _NESTED_ROWS)
@@ -367,6 +383,7 @@ def _fields(thing: Any) -> list[tuple[str, Any]]:
 _NOUNS: Mapping[str, Callable[[Any, int], Iterable[Block]]] = {
     "Artifact": _anything,
     "Binding": _anything,
+    "Builder": _builder,
     "Description": _description,
     "Exploration": _exploration,
     "HelpText": _help,

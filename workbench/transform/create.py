@@ -56,7 +56,7 @@ def create_transform(lake: Lake, draft: Transform) -> Transform:
     draft = replace(draft, name=lake.records.spelling(draft.name))
     if not draft.key:
         raise InvalidData(f"The transform {draft.name!r} needs a key.", hint="Name the columns: KEY (id).")
-    _check_free(lake, draft.name)
+    check_free(lake, draft.name)
     draft = _with_body(draft)
     return lake.retry(lambda: _create(lake, draft))
 
@@ -227,7 +227,8 @@ def _below(lake: Lake, names: Iterable[str]) -> list[str]:
     return [known[each] for each in (name.rpartition(".")[2] for name in names) if each in known]
 
 
-def _check_free(lake: Lake, name: str) -> None:
+def check_free(lake: Lake, name: str) -> None:
+    """Raise InvalidData if a name belongs to something else than a transform or a query."""
     known = lake.tables.find(name)
     if known is not None and known.schema != "features":
         raise InvalidData(

@@ -108,6 +108,10 @@ export const VERBS = {
     "clauses": [],
     "body": false
   },
+  "build": {
+    "clauses": [],
+    "body": false
+  },
   "lineage": {
     "clauses": [],
     "body": false

@@ -56,6 +56,7 @@ PYTHON = {
         'on_error="keep", batch=64, isolate="none")'
     ),
     "bind c ON t MODEL m RETRY 3 RATE '5/s'": 'store.bind("c", on="t", model="m", retry=3, rate="5/s")',
+    "build t": 'store.build("t")',
     "explore t@3": 'store.explore("t@3")',
     "explore (select a from t where b > ')')": """store.explore("select a from t where b > ')'")""",
     "export t TO 'p' FORMAT csv": 'store.export("t", "p", format="csv")',

@@ -1,0 +1,160 @@
+"""The noun Builder: a transform that is being put together, with a preview of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.building.choices import Choices, Source, arguments, everything, looks_back, query
+from workbench.engines.duckdb import execute, fetch
+from workbench.lake import Exploration
+from workbench.lake.distribution import Distribution
+from workbench.names import plain, quote_all
+from workbench.transform.create import check_free
+from workbench.transform.definition import KIND
+from workbench.transform.fitting import fit
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from workbench.lake import Lake
+    from workbench.transform import Transform
+
+SAMPLE = 10_000
+"""How many rows a preview looks at."""
+
+ROWS = 20
+_SAMPLE = "mlstore_sample"
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The first rows of a transform that is not made yet.
+
+    Attributes
+    ----------
+    rows : pyarrow.Table
+        At most 20.
+    seen, total : int
+        How many rows of the table the functions were fitted to, and how many there are.
+    """
+
+    rows: pa.Table
+    seen: int
+    total: int
+
+    @property
+    def note(self) -> str:
+        """Say what the rows were computed from."""
+        shown = f"{self.rows.num_rows:,} of {self.total:,} rows"
+        if self.seen == self.total:
+            return f"{shown}, with statistics of all rows"
+        return f"{shown}, with statistics of the first {self.seen:,}; the transform learns from all"
+
+
+class Builder:
+    """A transform of a table, put together from columns and built-in functions.
+
+    Get one with `Store.build`. In a notebook it shows itself as a form. Nothing in the store is
+    changed before `create`.
+
+    Attributes
+    ----------
+    name : str
+        The table.
+    snapshot : int
+        The snapshot at which the table is read for previews.
+    source : Source
+        Its columns with their types, and its key.
+    choices : Choices
+        What is chosen as it stands; first each column as it is.
+    """
+
+    def __init__(self, lake: Lake, source: Source, rows: Exploration, make: Callable[..., Transform]) -> None:
+        self.source, self.snapshot = source, rows.snapshot
+        self.choices = everything(source)
+        self._lake, self._rows, self._make = lake, rows, make
+
+    @property
+    def name(self) -> str:
+        """The table."""
+        return self.source.name
+
+    def count(self) -> int:
+        """Count the rows of the table."""
+        return self._rows.count()
+
+    def profile(self, column: str) -> Distribution:
+        """Describe the values of a column.
+
+        Raises
+        ------
+        NotFound
+            If there is no such column.
+        """
+        (found,) = self._rows.profile([column])
+        return found
+
+    def arguments(self, choices: Choices | None = None) -> dict[str, Any]:
+        """Return what `Store.transform` is called with, for `choices` or what is chosen as it stands.
+
+        Raises
+        ------
+        StatementError, NotFound, InvalidData
+            If something chosen cannot be so.
+        """
+        return arguments(self.source, choices or self.choices)
+
+    def preview(self, choices: Choices | None = None) -> Preview:
+        """Compute the first rows, with the functions fitted to the first rows of the table.
+
+        Raises
+        ------
+        StatementError, NotFound, InvalidData
+            If something chosen cannot be computed.
+        """
+        chosen, total = choices or self.choices, self.count()
+        with self._rows.reading() as (cursor, relation):
+            sample = f"(SELECT * FROM {relation} LIMIT {SAMPLE})"
+            made = fit(cursor, query(self.source, chosen, sample), chosen.key)
+            # Windows leave rows in no order of their own.
+            windows = any(looks_back(each.steps) for each in chosen.features)
+            order = f" ORDER BY {quote_all(chosen.key)}" if windows else ""
+            rows = fetch(execute(cursor, f"SELECT * FROM ({made.sql}\n){order} LIMIT {ROWS}"))
+        return Preview(rows, min(SAMPLE, total), total)
+
+    def outlook(self, choices: Choices | None = None) -> str:
+        """Say what `create` would make.
+
+        Raises
+        ------
+        InvalidData
+            If the name belongs to something else.
+        """
+        name = self._lake.records.spelling((choices or self.choices).name)
+        check_free(self._lake, name)
+        row = self._lake.records.definition(name)
+        if row is None or row["kind"] != KIND or row["status"] == "dropped":
+            return f"Makes the table {name}."
+        return f"{name} is there, at version {row['version']}: makes version {row['version'] + 1}."
+
+    def create(self, choices: Choices | None = None) -> Transform:
+        """Make the transform: the same as its statement does.
+
+        Raises
+        ------
+        WorkbenchError
+            As `Store.transform`.
+        """
+        return self._make(**self.arguments(choices))
+
+    def close(self) -> None:
+        """Forget what was found out of the table; it can still be used."""
+        self._rows.close()
+
+
+def build(lake: Lake, rows: Exploration, table: str, make: Callable[..., Transform]) -> Builder:
+    """Begin a transform of a table, whose rows are looked at by `rows`; `make` is `Store.transform`."""
+    found = lake.tables.resolve(table)
+    return Builder(lake, Source(plain(found.qualified), found.columns, tuple(found.key)), rows, make)
