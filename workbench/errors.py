@@ -6,6 +6,7 @@
     ├── StatementError      a statement that cannot be read: place, what was expected
     ├── NotFound            a name that does not exist: the nearest names
     ├── InvalidData         rows that break a rule: which rule, which rows
+    │   └── InvalidRows     of several rows some that cannot be used: why, for each
     ├── Conflict            somebody else wrote first: try again
     ├── ModelError          a model that failed: which version, which rows
     ├── Unsupported         something the store does not do: what to do instead
@@ -17,7 +18,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import ClassVar
 
@@ -128,6 +129,22 @@ class InvalidData(WorkbenchError):
     """Rows or values that break a rule; nothing was changed."""
 
     code = "invalid_data"
+
+
+class InvalidRows(InvalidData):
+    """Of several rows some that cannot be used; the others can.
+
+    Parameters
+    ----------
+    message, hint : str
+        As in `WorkbenchError`.
+    rows : mapping of int to str or None
+        For each row that cannot, by its place from 0, what is wrong with it; empty where that is not known.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", rows: Mapping[int, str] | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.rows = dict(rows or {})
 
 
 class Conflict(WorkbenchError):

@@ -74,8 +74,9 @@ def _causes(lake: Lake, each: Derivation) -> Sequence[tuple[str, int | None]]:
 
 
 def _names(each: Derivation) -> tuple[str, ...]:
-    column = getattr(each, "column", None)
-    return (each.name, column) if column else (each.name,)
+    if not isinstance(each, Binding):
+        return (each.name,)
+    return (each.name, each.column, f"{each.table}.{each.column}")
 
 
 def _skewed(lake: Lake, name: str | None) -> list[tuple[str, str, str, str, int | None, int | None]]:

@@ -14,12 +14,14 @@ from workbench.bind.view import columns_of, show_bindings, shown_columns
 from workbench.bind.work import find_predictor
 from workbench.derivation import fingerprint
 from workbench.engines.duckdb import execute
-from workbench.errors import Conflict, InvalidData, NotFound
+from workbench.errors import Conflict, InvalidData, InvalidRows, NotFound
 from workbench.lake import write
 from workbench.lake.circles import find_circle
 from workbench.names import check_name
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from workbench.lake import Lake, TableInfo
 
 _TRIED = 16
@@ -58,9 +60,7 @@ def _create(lake: Lake, draft: Binding) -> tuple[Binding, bool]:
         predictor = find_predictor(lake, cursor, draft, source)
         columns = _check_inputs(draft, source, predictor)
         if ":" not in draft.model and columns:
-            # A model trained here says of a few rows whether their types are those that it learned from.
-            some = execute(cursor, f"{source.select(columns)} LIMIT {_TRIED}")
-            predictor.predict(some.to_arrow_table())
+            _try(predictor, execute(cursor, f"{source.select(columns)} LIMIT {_TRIED}").to_arrow_table())
     draft = replace(draft, reads=columns, sources=source.inputs(columns))
     draft = replace(
         draft, fingerprint=fingerprint(KIND, draft.on, draft.model, draft.columns, draft.on_error)
@@ -80,6 +80,21 @@ def _create(lake: Lake, draft: Binding) -> tuple[Binding, bool]:
             return same, False
     draft = replace(draft, version=previous["version"] + 1 if previous else 1)
     return _define(lake, draft, source, predictor, side if makes else None, previous), True
+
+
+def _try(predictor: Predictor, rows: pa.Table) -> None:
+    """Ask a model trained here about a few rows, to see whether their types are those that it learned.
+
+    Raises
+    ------
+    InvalidData
+        If not. Where that is so of some of the rows alone, they get an error each when they are predicted.
+    """
+    try:
+        predictor.predict(rows)
+    except InvalidRows as error:
+        if len(error.rows) == rows.num_rows:
+            raise
 
 
 def _define(
@@ -167,6 +182,10 @@ def _check_inputs(binding: Binding, source: Source, predictor: Predictor) -> tup
             f"The model {predictor.ref} also asks for {', '.join(missing)}.",
             hint=f"Bind it on {binding.table}({', '.join(columns)}).",
         )
+    asked = {column.lower() for column in columns}
+    for column in binding.columns or ():
+        if column.lower() not in asked:
+            raise NotFound.named("column", column, columns, within=f"the inputs of {predictor.ref}")
     return columns
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from workbench.bind.patience import is_passing
 from workbench.bind.predictors import Predictor
 from workbench.engines.duckdb import Cursor, execute
-from workbench.errors import ModelError
+from workbench.errors import InvalidRows, ModelError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,7 +67,12 @@ class Asker:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        answered = self._predictor.predict(batch)
+        try:
+            answered = self._predictor.predict(batch)
+        except InvalidRows as refused:
+            if self.strict or not refused.rows:
+                raise
+            return self._ask_others(batch, refused)
         count = batch.num_rows
         if answered.num_rows != count:
             raise ModelError(f"{self._predictor.ref} gave {answered.num_rows:,} answers for {count:,} rows.")
@@ -82,6 +87,18 @@ class Asker:
                 status = pc.if_else(nothing, "error", status)
                 error = pc.if_else(nothing, "ModelError: the model gave NaN", error)
         return pa.table({"value": value, "score": score, "status": status, "error": error})
+
+    def _ask_others(self, batch: pa.RecordBatch, error: InvalidRows) -> pa.Table:
+        """Ask about the rows that can be used; the others get what is wrong with them."""
+        import numpy as np
+        import pyarrow as pa
+
+        bad = sorted(error.rows)
+        good = np.setdiff1d(np.arange(batch.num_rows), bad)
+        parts = [self._failures([f"{type(error).__name__}: {error.rows[place]}" for place in bad])]
+        if len(good):
+            parts.insert(0, self.ask(batch.take(pa.array(good))))
+        return pa.concat_tables(parts).take(np.argsort(np.concatenate([good, bad])))
 
     def _cast(self, answered: pa.Table, name: str, kind: pa.DataType) -> pa.Array:
         import pyarrow as pa
@@ -104,12 +121,18 @@ class Asker:
         """Make the answers for rows on which the model failed."""
         import pyarrow as pa
 
+        return self._failures(pa.repeat(_said(error), count))
+
+    def _failures(self, said: Sequence[str] | pa.Array) -> pa.Table:
+        import pyarrow as pa
+
+        count = len(said)
         return pa.table(
             {
                 "value": pa.nulls(count, self._kind),
                 "score": pa.nulls(count, pa.float64()),
                 "status": pa.repeat("error", count),
-                "error": pa.repeat(_said(error), count),
+                "error": pa.array(said, pa.string()),
             }
         )
 

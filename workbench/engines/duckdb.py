@@ -78,6 +78,20 @@ def connect() -> Cursor:
     return connection
 
 
+def scratch() -> Cursor:
+    """Return a cursor to compute on rows outside of any lake; whoever asks closes it.
+
+    What is registered on it nobody else sees. To open a database takes a fifth of a second, so there
+    is one for the whole process.
+    """
+    return _scratch().cursor()
+
+
+@lru_cache(maxsize=1)
+def _scratch() -> Cursor:
+    return connect()
+
+
 def provide_embeddings(connection: Cursor) -> None:
     """Let queries on a connection call the function that `embed()` becomes, unless they can."""
     known = f"SELECT 1 FROM duckdb_functions() WHERE function_name = {literal(embedding.FUNCTION)}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from workbench.engines.duckdb import connect, execute, fetch
+from workbench.engines.duckdb import execute, fetch, scratch
 from workbench.errors import InvalidData, NotFound
 from workbench.names import quote
 from workbench.train import algorithms
@@ -52,9 +52,9 @@ class Preparation:
     def sql(self) -> str:
         """The query over raw rows, which stand in the relation `mlstore_raw`."""
         columns = ", ".join(f"{text} AS {quote(name)}" for name, text in self.columns.items())
-        typed = ", ".join(
-            f"CAST({quote(name)} AS {kind}) AS {quote(name)}" for name, kind in self.types.items()
-        )
+        # A value that an ENUM did not have when the model learned is a category never seen, not an error.
+        types = {name: "VARCHAR" if kind.startswith("ENUM") else kind for name, kind in self.types.items()}
+        typed = ", ".join(f"CAST({quote(name)} AS {kind}) AS {quote(name)}" for name, kind in types.items())
         return f"SELECT {columns} FROM (SELECT {typed} FROM {ROWS})"
 
     def apply(self, rows: pa.RecordBatch | pa.Table) -> pa.Table:
@@ -75,7 +75,7 @@ class Preparation:
             raise InvalidData(f"The model needs the columns {', '.join(missing)}, not given here.", hint=hint)
         chosen = table.select([given[name.lower()] for name in self.inputs])
         _check_whole(chosen, self.types)
-        with connect() as cursor:
+        with scratch() as cursor:
             cursor.register(ROWS, chosen.rename_columns(list(self.inputs)))
             return fetch(execute(cursor, self.sql))
 

@@ -11,6 +11,7 @@ from workbench.errors import ModelError
 from workbench.train import algorithms, unsupervised
 from workbench.train.encoding import encode
 from workbench.train.evaluate import Answers
+from workbench.train.inputs import typed
 from workbench.train.label import decode
 from workbench.train.preparation import raw_rows
 
@@ -47,6 +48,7 @@ class Fitted:
 
     def matrix(self, rows: pa.RecordBatch | pa.Table) -> Matrix:
         """Return raw rows as what the estimator takes."""
+        rows = typed(rows, self.features, self.preparation, self.ref)
         return encode(self.prepared(rows), self.features)
 
     def predict(self, rows: pa.RecordBatch | pa.Table) -> pa.Table:
@@ -61,7 +63,7 @@ class Fitted:
         Raises
         ------
         InvalidData
-            If columns are missing or of another type.
+            If columns are missing or of another type; `InvalidRows` if that is so in some rows.
         ModelError
             If the estimator fails.
         """

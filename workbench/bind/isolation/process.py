@@ -274,12 +274,15 @@ class Process:
             if pipe is None or pipe.closed or not select.select([pipe], [], [], 0)[0]:
                 return
 
-    def _raise(self, told: Mapping[str, str]) -> None:
+    def _raise(self, told: Mapping[str, Any]) -> None:
         self._catch_up()
         if told["class"] == "MemoryError":
             # What it could not get may be lacking anywhere in it by now.
             self.end()
             raise Died(told["message"] + self._output(), hint="Set MLSTORE_ISOLATE_MEMORY to give it more.")
+        if "rows" in told:
+            rows = {int(place): said for place, said in told["rows"].items()}
+            raise errors.InvalidRows(told["message"], hint=told["hint"], rows=rows)
         kind = getattr(errors, told["class"], Failed) if told["class"] else Failed
         raise kind(told["message"] + self._output(), hint=told.get("hint", ""))
 

@@ -232,6 +232,8 @@ def _told(error: BaseException) -> dict[str, Any]:
         "message": str(getattr(error, "message", error)) if own else f"{type(error).__name__}: {error}",
         "hint": str(getattr(error, "hint", "")),
     }
+    if own and (rows := getattr(error, "rows", None)):
+        told["rows"] = rows
     if any(isinstance(each, socket.gaierror) or _errno(each) == errno.ENETUNREACH for each in chain):
         told["hint"] = "It has no network where it runs; ISOLATE none gives it one."
     return told

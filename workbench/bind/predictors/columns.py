@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from workbench.engines.casts import cast, fits
 from workbench.engines.duckdb import type_name
 from workbench.errors import InvalidData, ModelError, NotFound
 
@@ -53,7 +54,9 @@ def converted(values: pa.Array, kind: pa.DataType, column: str, model: str) -> p
     Raises
     ------
     InvalidData
-        If it holds another kind of values, or some that do not fit.
+        If it holds another kind of values.
+    InvalidRows
+        If it holds some that do not fit.
     """
     import pyarrow as pa
     from pyarrow import types
@@ -62,18 +65,16 @@ def converted(values: pa.Array, kind: pa.DataType, column: str, model: str) -> p
         return values
     if types.is_dictionary(values.type):
         return converted(values.dictionary_decode(), kind, column, model)
-    numbers = _is_number(kind)
     if values.null_count == len(values):
         return pa.nulls(len(values), kind)
-    if numbers and not _is_number(values.type):
-        raise InvalidData(
-            f"The column {column!r} holds {type_name(values.type)} where {model} takes numbers.",
-            hint="Convert it in the query of the table, as in CAST(x AS DOUBLE).",
-        )
+    # The engine knows no half-precision numbers.
+    wanted = type_name(pa.float32() if types.is_float16(kind) else kind)
+    if not fits(type_name(values.type), wanted):
+        values = cast(values, wanted, column, model)
+    if types.is_floating(kind):
+        middle = values.cast(pa.int8()) if types.is_boolean(values.type) else values
+        return middle.cast(pa.float64(), safe=False).cast(kind, safe=False)
     try:
-        if types.is_floating(kind):
-            middle = values.cast(pa.int8()) if types.is_boolean(values.type) else values
-            return middle.cast(pa.float64(), safe=False).cast(kind, safe=False)
         return values.cast(kind)
     except pa.ArrowException as error:
         raise InvalidData(
@@ -81,14 +82,6 @@ def converted(values: pa.Array, kind: pa.DataType, column: str, model: str) -> p
             f"as {model} takes: {error}",
             hint="Convert it in the query of the table.",
         ) from error
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    from pyarrow import types
-
-    return any(
-        test(kind) for test in (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean)
-    )
 
 
 def prediction(value: Any, score: Any, count: int, model: str) -> pa.Table:
