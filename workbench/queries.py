@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InvalidData
 from workbench.lake import Exploration, Result
+from workbench.lake.past import relation_at
 from workbench.names import Ref, quote_name
 
 if TYPE_CHECKING:
@@ -84,13 +85,10 @@ def explore(
         query = source_query(lake, source, snapshot_of)[0]
         return explore(lake, run(query, None), snapshot_of, run)
     snapshot = snapshot_of(ref)
-    found = lake.tables.find(ref.name)
-    if found is None and snapshot is None:
-        lake.tables.resolve(ref.name)
-    if found is None or not lake.tables.is_view(found):
-        name = ref.name if found is None else found.qualified
-        return Exploration.of_table(lake, name, lake.head() if snapshot is None else snapshot)
-    result = run(f"SELECT * FROM {found.sql}", snapshot)
+    found = relation_at(lake, ref.name, snapshot)
+    if not found.is_view:
+        return Exploration.of_table(lake, found)
+    result = run(f"SELECT * FROM {quote_name(found.qualified)}", snapshot)
     assert result.snapshot is not None
     return Exploration.of_rows(lake, found.name, result.snapshot, result.to_arrow())
 

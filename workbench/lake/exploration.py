@@ -13,9 +13,9 @@ from workbench.errors import NotFound, WorkbenchError
 from workbench.lake.conditions import condition
 from workbench.lake.difference import diff
 from workbench.lake.distribution import Distribution, distributions
-from workbench.lake.past import table_at
+from workbench.lake.past import Relation, relation_at
 from workbench.lake.snapshots import changes_by_snapshot
-from workbench.names import quote, quote_all
+from workbench.names import quote, quote_all, quote_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,41 +72,40 @@ class Exploration:
         Names and DuckDB types.
     """
 
-    def __init__(
-        self, lake: Lake, name: str, snapshot: int, columns: Mapping[str, str], rows: pa.Table | None
-    ) -> None:
-        self.name, self.snapshot, self.columns = name, snapshot, dict(columns)
+    def __init__(self, lake: Lake, name: str, snapshot: int, rows: pa.Table | None) -> None:
+        self.name, self.snapshot = name, snapshot
         self._lake, self._rows = lake, rows
         self._lock = threading.RLock()
         self._cursor: Cursor | None = None
+        self._columns: dict[str, str] | None = None
+        self._first: pa.Table | None = None
         self._counts: dict[str, int] = {}
         self._kept: tuple[str, str, str] | None = None
 
     @classmethod
-    def of_table(cls, lake: Lake, name: str, snapshot: int) -> Exploration:
-        """Look at a table at a snapshot; nothing of it is read yet.
-
-        Raises
-        ------
-        NotFound, InvalidData
-            If there is no such table, or was none at that snapshot.
-        """
-        table = table_at(lake, lake.cursor(), name, snapshot)
-        made = cls(lake, table.name, snapshot, table.columns, None)
-        made._source = f"lake.{table.sql} AT (VERSION => {snapshot})"
-        made._table = table.qualified
+    def of_table(cls, lake: Lake, relation: Relation) -> Exploration:
+        """Look at a table at a snapshot; nothing of it is read yet."""
+        made = cls(lake, relation.name, relation.snapshot, None)
+        made._source = f"lake.{quote_name(relation.qualified)} AT (VERSION => {relation.snapshot})"
+        made._table = relation.qualified
         return made
 
     @classmethod
     def of_rows(cls, lake: Lake, name: str, snapshot: int, rows: pa.Table) -> Exploration:
         """Look at rows that are in memory."""
-        made = cls(lake, name, snapshot, {}, rows)
-        described = execute(made._open(), f"DESCRIBE {_ROWS}").fetchall()
-        made.columns = {row[0]: row[1] for row in described}
-        return made
+        return cls(lake, name, snapshot, rows)
 
     _source = _ROWS
     _table = ""
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Names and DuckDB types."""
+        with self._lock:
+            if self._columns is None:
+                described = self._run(f"SELECT * FROM {self._source} LIMIT 0")
+                self._columns = _described(described)
+            return self._columns
 
     @property
     def is_table(self) -> bool:
@@ -144,12 +143,10 @@ class Exploration:
             See `count`.
         """
         where, order = self._where(view), self._order(view)
-        limit = f" LIMIT {int(count)} OFFSET {int(start)}"
+        limit = _limit(start, count)
         with self._lock:
             if not where and not order:
-                if self._rows is not None:
-                    return self._rows.slice(start, count)
-                return self._fetch(f"SELECT * FROM {self._source}{limit}")
+                return self._unsorted(start, count)
             if self._rows is not None or self.count(view) <= _KEPT:
                 return self._from_sorted(where, order, start, count)
             if start + count <= _SHALLOW:
@@ -208,7 +205,7 @@ class Exploration:
 
     def at(self, snapshot: int) -> Exploration:
         """Return the table at another snapshot."""
-        return Exploration.of_table(self._lake, self._table, snapshot)
+        return Exploration.of_table(self._lake, relation_at(self._lake, self._table, snapshot))
 
     def changes(self, snapshot: int) -> Exploration:
         """Return what the last change up to a snapshot did, as `diff` does; of the first, all rows."""
@@ -257,6 +254,20 @@ class Exploration:
     def _fetch(self, sql: str) -> pa.Table:
         return fetch(self._run(sql))
 
+    def _unsorted(self, start: int, count: int) -> pa.Table:
+        """Read a page of all rows; the first stays, for whoever opens an explorer reads it again."""
+        if self._rows is not None:
+            return self._rows.slice(start, count)
+        if self._first is not None and start + count <= self._first.num_rows:
+            return self._first.slice(start, count)
+        # It needs no cursor of its own, whose making would ask the catalog.
+        cursor = self._lake.run(self._lake.cursor(), f"SELECT * FROM {self._source}{_limit(start, count)}")
+        self._columns = self._columns or _described(cursor)
+        page = fetch(cursor)
+        if start == 0 and count <= PAGE:
+            self._first = page
+        return page
+
     def _keep(self, what: str, where: str, order: str, sql: str) -> None:
         """Make a temporary table for a view, unless it is the one that is there."""
         if self._kept == (what, where, order):
@@ -291,8 +302,17 @@ class Exploration:
         return _in_order(found, numbers)
 
 
+def _described(cursor: Cursor) -> dict[str, str]:
+    """Name the columns of what a cursor has run, with their types."""
+    return {name: str(kind) for name, kind, *_ in cursor.description or ()}
+
+
 def _by_place(order: str) -> str:
     return f" ORDER BY {order}, rowid" if order else ""
+
+
+def _limit(start: int, count: int) -> str:
+    return f" LIMIT {int(count)} OFFSET {int(start)}"
 
 
 def _window(start: int, count: int) -> str:
