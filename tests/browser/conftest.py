@@ -51,6 +51,7 @@ class Lab:
     token: str
     work: Path
     data: Path
+    settings: Path
 
     def trust(self, notebook: Path) -> str:
         """Copy a notebook here and trust it, as JupyterLab trusts what was run in it; return its name."""
@@ -111,6 +112,15 @@ class Visit:
         expect(here.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]"), timeout=timeout)
         self.wait_idle(timeout)
         return here.locator(".jp-OutputArea-output")
+
+    def theme(self, name: str) -> None:
+        """Choose the light or the dark theme and wait until it is there; the next visit begins in light."""
+        self.page.get_by_role("menuitem", name="Settings", exact=True).click()
+        self.page.get_by_text("Theme", exact=True).hover()
+        self.page.get_by_text(f"JupyterLab {name}", exact=True).click()
+        light = str(name == "Light").lower()
+        expect(self.page.locator("body")).to_have_attribute("data-jp-theme-light", light)
+        expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
 
     def shoot(self, name: str) -> Path:
         """Write a screenshot into build/screenshots."""
@@ -202,7 +212,7 @@ def lab(built: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
                 if server.poll() is not None or time.monotonic() > deadline:
                     pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
                 time.sleep(0.1)
-            yield Lab(url, token, work, root / "data")
+            yield Lab(url, token, work, root / "data", root / "settings")
         finally:
             server.terminate()
 
@@ -226,6 +236,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, lab: Lab, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    shutil.rmtree(lab.settings, ignore_errors=True)  # a theme that the test before chose
+    lab.settings.mkdir()
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
     context.set_default_timeout(30_000)
     page = context.new_page()

@@ -29,10 +29,7 @@ def test_describe_draws_charts_that_ask_nothing_of_the_network(visit) -> None:
     assert chart.bounding_box()["width"] > 600
     chart.scroll_into_view_if_needed()
     visit.shoot("charts-light")
-    visit.page.get_by_role("menuitem", name="Settings", exact=True).click()
-    visit.page.get_by_text("Theme", exact=True).hover()
-    visit.page.get_by_text("JupyterLab Dark", exact=True).click()
-    expect(visit.page.locator("body")).to_have_attribute("data-jp-theme-light", "false")
+    visit.theme("Dark")
     drawn = visit.run(1).locator("canvas")
     expect(drawn).to_be_visible()
     drawn.scroll_into_view_if_needed()

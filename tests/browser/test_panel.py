@@ -68,17 +68,6 @@ def show(visit: Visit, path: str = "") -> Locator:
     return tree
 
 
-def set_theme(visit: Visit, theme: str) -> None:
-    """Choose a theme and wait until it is there."""
-    page = visit.page
-    page.get_by_role("menuitem", name="Settings", exact=True).click()
-    page.get_by_text("Theme", exact=True).hover()
-    page.get_by_text(f"JupyterLab {theme}", exact=True).click()
-    light = "true" if theme == "Light" else "false"
-    expect(page.locator("body")).to_have_attribute("data-jp-theme-light", light)
-    expect(page.locator("#jupyterlab-splash")).to_have_count(0)
-
-
 def item(tree: Locator, name: str) -> Locator:
     """Find the row of a thing or a store by its name."""
     told = re.escape(name).replace("/", r"\/")  # Playwright writes it between slashes
@@ -124,9 +113,8 @@ def test_everything_in_a_store_and_what_it_is(panel: Visit, taxi: Store) -> None
     page.locator(".jp-MainAreaWidget .mlp-detail").get_by_role("tab", name="Lineage").click()
     expect(page.locator(".jp-MainAreaWidget .mlp-node")).to_have_count(4)
     panel.shoot("panel-light")
-    set_theme(panel, "Dark")
+    panel.theme("Dark")
     panel.shoot("panel-dark")
-    set_theme(panel, "Light")
 
 
 def test_search_finds_names_and_columns(panel: Visit, taxi: Store) -> None:

@@ -43,14 +43,6 @@ def clean(visit: Visit) -> Iterator[Visit]:
     assert [text for text in told if "mlw" in text or "widget" in text.lower()] == []
 
 
-def theme(visit: Visit, name: str) -> None:
-    visit.page.get_by_role("menuitem", name="Settings", exact=True).click()
-    visit.page.get_by_text("Theme", exact=True).hover()
-    visit.page.get_by_text(f"JupyterLab {name}", exact=True).click()
-    light = "true" if name == "Light" else "false"
-    expect(visit.page.locator("body")).to_have_attribute("data-jp-theme-light", light)
-
-
 def shown(visit: Visit, number: int) -> Locator:
     """Run a cell and return its widget, the static form hidden."""
     visit.run(number)
@@ -103,14 +95,62 @@ def test_the_explorer(clean: Visit) -> None:
     widget.get_by_label("what changed").check()
     expect(widget.locator(".mlw-count")).to_contain_text("34 rows")
     expect(widget.locator(".mlw-row.mlw-changed").first).to_be_visible()
-    theme(visit, "Dark")
+    visit.theme("Dark")
     visit.shoot("explorer-changes-dark")
     widget.get_by_role("button", name="Earlier snapshot").click()
     expect(widget.locator(".mlw-count")).to_contain_text("200 rows")
     expect(widget.locator(".mlw-row.mlw-removed").first).to_be_visible()
     widget.get_by_label("what changed").uncheck()
     expect(widget.locator(".mlw-count")).to_contain_text("199,800 rows")
-    theme(visit, "Light")
+
+
+MILLIONS = """\
+import workbench
+from timeit import repeat
+%load_ext workbench
+store = workbench.connect()
+store.sql('create table big as select i as id, i * 7919 % 1000 as zone, i % 997 / 8.0 as fare from range(10000000) r(i)')
+cursor = store._lake.cursor()
+explored = min(repeat(lambda: store.explore('big').page(), number=1, repeat=20))
+plain = min(repeat(lambda: cursor.execute('select * from big limit 200').to_arrow_table(), number=1, repeat=20))
+print(explored / plain)"""  # noqa: E501
+
+
+def test_ten_million_rows_scroll(clean: Visit) -> None:
+    visit = clean
+    visit.open(visit.lab.write("millions", MILLIONS, "%mlstore explore big"))
+    assert float(visit.run(0).last.inner_text()) < 2, "the first page waits for more than the page"
+    widget = shown(visit, 1)
+    expect(widget).to_contain_text("10,000,000 rows")
+    grid, first = widget.locator(".mlw-grid"), widget.locator(".mlw-row").first
+    expect(grid).to_have_attribute("aria-rowcount", "10000001")
+
+    def seen() -> tuple[int, int]:
+        """Return the number of the row at the top, and its id, when it is there."""
+        expect(widget.locator(".mlw-absent")).to_have_count(0)
+        cells = first.locator(".mlw-cell").all_inner_texts()
+        return int(first.get_attribute("aria-rowindex") or 0) - 2, int(cells[0])
+
+    grid.evaluate("grid => { grid.scrollTop = grid.scrollHeight / 2 }")
+    expect(first).not_to_have_attribute("aria-rowindex", "2")
+    place, named = seen()
+    assert place == named and abs(place - 5_000_000) < 20_000
+    grid.hover()
+    visit.page.mouse.wheel(0, 240)  # moves by rows, although a pixel of the bar is more than one
+    expect(first).to_have_attribute("aria-rowindex", str(place + 12))
+    assert seen() == (place + 10, place + 10)
+    grid.evaluate("grid => { grid.scrollTop = grid.scrollHeight }")
+    last = widget.locator(".mlw-row").last
+    expect(last).to_have_attribute("aria-rowindex", "10000001")
+    expect(last.locator(".mlw-cell").first).to_have_text("9999999")
+    visit.shoot("explorer-millions")
+    grid.focus()
+    visit.page.keyboard.press("Control+Home")
+    visit.page.keyboard.press("PageDown")
+    expect(widget.locator(".mlw-active").first).to_be_visible()
+    assert seen()[0] < 40
+    visit.page.keyboard.press("Control+End")
+    expect(widget.locator(".mlw-active").first).to_have_attribute("id", re.compile("-9999999-0$"))
 
 
 STORY = """\
@@ -160,9 +200,8 @@ def test_diff_runs_and_lineage(clean: Visit) -> None:
     expect(side).to_contain_text("← zones.size (value)")
     visit.shoot("lineage-light")
     lineage.locator("[data-node=sizes]").click()
-    theme(visit, "Dark")
+    visit.theme("Dark")
     visit.shoot("lineage-dark")
-    theme(visit, "Light")
 
 
 MODEL = """\
@@ -210,11 +249,10 @@ def test_the_pages_of_a_model_and_a_binding(clean: Visit) -> None:
     binding.get_by_role("button", name="Yes").click()
     expect(binding.locator(".mls-badge")).to_have_text("up to date")
     visit.shoot("binding-light")
-    theme(visit, "Dark")
+    visit.theme("Dark")
     visit.shoot("binding-dark")
     visit.cell(1).evaluate("element => element.scrollIntoView({block: 'start'})")
     visit.shoot("model-dark")
-    theme(visit, "Light")
 
 
 SEARCH = """\
