@@ -113,6 +113,12 @@ class Visit:
         self.wait_idle(timeout)
         return here.locator(".jp-OutputArea-output")
 
+    def restart(self) -> None:
+        """Restart the kernel by the menu."""
+        self.page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        self.page.get_by_text("Restart Kernel…", exact=True).click()
+        self.page.locator(".jp-Dialog").get_by_role("button", name="Confirm Kernel Restart").click()
+
     def theme(self, name: str) -> None:
         """Choose the light or the dark theme and wait until it is there; the next visit begins in light."""
         self.page.get_by_role("menuitem", name="Settings", exact=True).click()

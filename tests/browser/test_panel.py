@@ -200,13 +200,34 @@ def test_what_is_running_and_its_end(panel: Visit, taxi: Store) -> None:
     panel.wait_idle()
     panel.start(1)
     expect(card).to_be_visible()
-    page.get_by_role("menuitem", name="Kernel", exact=True).click()
-    page.get_by_text("Restart Kernel…", exact=True).click()
-    page.locator(".jp-Dialog").get_by_role("button", name="Confirm Kernel Restart").click()
+    panel.restart()
     expect(card).to_have_count(0, timeout=30_000)
     panel.wait_idle()
     panel.run(0)
     expect(item(tree, "taxi/mlstore")).to_contain_text("open")
+
+
+def test_what_runs_is_seen_again_after_the_page_is_loaded_again(panel: Visit, taxi: Store) -> None:
+    connect = f"{LOAD}\n%mlstore connect '{taxi.folder}'"
+    show(panel, panel.lab.write("reloaded", connect, LONG))
+    panel.run(0)
+    panel.start(1)
+    card = panel.page.locator(".mlp-run-now")
+    expect(card).to_be_visible()
+    panel.page.keyboard.press("Control+s")
+    expect(panel.page.locator(".jp-mod-dirty")).to_have_count(0)
+    panel.page.goto(panel.page.url.partition("?")[0])
+    panel.page.locator(".jp-Notebook").wait_for()
+    expect(card).to_contain_text("reloaded/reloaded.ipynb", timeout=30_000)
+    panel.shoot("panel-reloaded")
+    card.get_by_role("button", name="Cancel").click()
+    expect(card).to_have_count(0, timeout=30_000)
+    panel.wait_idle()
+    taxi.sql("create or replace table after as select 1 as one")
+    tree = panel.page.get_by_role("tree", name="Stores")
+    expect(item(tree, "taxi/mlstore")).to_contain_text("open")
+    expect(item(tree, "after")).to_be_visible()
+    taxi.drop("after")
 
 
 def test_two_notebooks_on_one_store_and_a_failed_run(panel: Visit, taxi: Store) -> None:

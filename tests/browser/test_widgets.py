@@ -315,6 +315,50 @@ def test_where_no_subshell_can_be_had_the_button_interrupts(visit: Visit) -> Non
     assert visit.errors == []
 
 
+def test_a_widget_says_that_its_kernel_is_gone(clean: Visit) -> None:
+    visit = clean
+    notebook = visit.lab.write("gone", MAKE, "%mlstore explore trips", "import os; os._exit(1)")
+    visit.open(notebook)
+    visit.run(0)
+    widget = shown(visit, 1)
+    gone, sort = widget.locator(".mlw-gone"), widget.get_by_role("button", name="Sort by fare")
+
+    def is_live() -> None:
+        expect(gone).to_be_hidden()
+        sort.click()
+        expect(widget.locator(".mlw-row").first).to_contain_text("0.000")
+
+    def is_static() -> None:
+        expect(gone).to_contain_text("Run the cell again")
+        expect(sort).to_be_disabled()
+        expect(widget.locator(".mlw-row").first).to_be_visible()
+        expect(widget.locator(".mlw-status")).to_have_text("")
+
+    is_live()
+    # Its page is loaded again, while the kernel goes on.
+    visit.page.keyboard.press("Control+s")
+    expect(visit.page.locator(".jp-mod-dirty")).to_have_count(0)
+    visit.page.reload()
+    visit.page.locator(".jp-Notebook").wait_for()
+    expect(widget).to_be_visible(timeout=60_000)
+    is_live()
+    visit.restart()
+    is_static()
+    # Rows that were not read are not waited for.
+    widget.locator(".mlw-grid").evaluate("grid => { grid.scrollTop = grid.scrollHeight }")
+    expect(widget.locator(".mlw-absent").first).to_be_visible()
+    expect(widget.locator(".mlw-error")).to_be_hidden()
+    visit.shoot("explorer-gone")
+    visit.wait_idle()
+    visit.run(0)
+    shown(visit, 1)
+    is_live()
+    visit.start(2)  # the kernel dies, and Jupyter starts another one
+    dialog = visit.page.locator(".jp-Dialog")
+    dialog.get_by_role("button", name="Ok").click()
+    is_static()
+
+
 def test_without_its_kernel_the_static_form_is_there(visit: Visit) -> None:
     notebook = visit.lab.write("reopened", MAKE, "%mlstore explore zones")
     visit.open(notebook)

@@ -91,9 +91,16 @@ BESIDE = (
 """Part of what has a widget below it, which is hidden while it says only that its kernel is gone."""
 
 # A widget whose kernel is gone says only that it is not found; then what stands before it is shown instead.
+# How it comes back to life is content of the style sheet: where there are no styles, as on GitHub, it would
+# be noise. It waits, for a widget is drawn a moment after its static form; a page of nbconvert cannot be run.
 _FALLBACK = (
     "<style>"
     ".jp-OutputArea-child:has(.mls-static):has(+ .jp-OutputArea-child .mlw){display:none}"
     ".jp-OutputArea-child:has(.mls-static) + .jp-OutputArea-child:not(:has(.mlw)){display:none}"
+    "body:not(.jp-Notebook) .mls-static::before{animation:mls-late 0s 5s forwards;"
+    'content:"As it was saved. Run the cell to ask the store again.";'
+    "color:var(--jp-ui-font-color2);display:block;font-size:12px;height:0;overflow:hidden}"
+    "@keyframes mls-late{to{height:22px}}"
     '</style><span class="mls-static"></span>'
 )
+"""Part of what has a widget below it: it is hidden while the widget is there."""

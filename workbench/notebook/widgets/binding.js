@@ -57,7 +57,7 @@ export default {
         h("div", { class: "mlw-tools" },
           h("span", { class: `mls-badge ${current ? "mls-good" : "mls-warn"}` }, current ? "up to date" : "stale"),
           current ? "" : h("span", {}, state.behind),
-          button("Count again", () => quietly(renew("state"))),
+          button("Count again", () => quietly(renew("state")), { "data-asks": true }),
           asking("Refresh", `Predict what is missing or stale in ${state.name}?`, () => renew("refresh"))),
         h("div", { class: "mlw-split" }, coverage(state), latency(state.runs),
           counted("Model versions in use", state.versions, "none yet"), counted("Errors by message", state.errors, "no errors")),

@@ -25,6 +25,20 @@ function fill(element, attributes, children) {
 const count = (number) => Number(number).toLocaleString("en-US");
 const rowsOf = (number) => `${count(number)} row${number === 1 ? "" : "s"}`;
 
+const GONE = { message: "The kernel that answered here is gone.", hint: "Run the cell again to make this live." };
+
+/** Call a function once the kernel of a widget was restarted, died, or was shut down. */
+function whenGone(model, gone) {
+  const kernel = model.widget_manager?.kernel; // of JupyterLab and Notebook; others tell nothing
+  const look = (_, status) => /restarting|dead|terminating/.test(status) && gone();
+  kernel?.statusChanged?.connect(look);
+  kernel?.disposed?.connect(gone);
+  return () => {
+    kernel?.statusChanged?.disconnect(look);
+    kernel?.disposed?.disconnect(gone);
+  };
+}
+
 /** Return a function that asks the kernel; an answer that is an error rejects. */
 function asker(model) {
   const waiting = new Map();
@@ -40,12 +54,23 @@ function asker(model) {
   model.on("msg:custom", hear);
   const ask = (what, given = {}) =>
     new Promise((resolve, reject) => {
+      if (ask.gone) return reject(GONE);
       const id = `${prefix}-${last++}`;
       waiting.set(id, { resolve, reject });
       model.send({ id, ask: what, given });
     });
+  ask.gone = false;
   ask.waiting = () => waiting.size;
-  ask.close = () => model.off("msg:custom", hear);
+  /** Let nobody wait for a kernel that is gone. */
+  ask.end = () => {
+    ask.gone = true;
+    for (const { reject } of waiting.values()) reject(GONE);
+    waiting.clear();
+  };
+  ask.close = () => {
+    model.off("msg:custom", hear);
+    ask.deaf?.();
+  };
   return ask;
 }
 
@@ -53,15 +78,28 @@ function asker(model) {
 function frame(model, el, title, kind) {
   const status = h("span", { class: "mlw-status", role: "status", "aria-live": "polite" });
   const error = h("div", { class: "mlw-error", role: "alert", hidden: true });
+  const gone = h("div", { class: "mlw-gone", role: "status" });
   const body = h("div", { class: "mlw-body" });
   const head = h("div", { class: "mls-head" });
   if (kind) head.append(h("span", { class: "mls-kind" }, kind));
   if (title) head.append(h("span", { class: "mls-name" }, title));
   head.append(status);
   el.classList.add("mls", "mlw");
-  el.dataset.lmSuppressShortcuts = "true"; // JupyterLab's shortcuts would take the arrow keys.
-  el.append(head, error, body);
+  el.dataset.lmSuppressShortcuts = "true"; // JupyterLab's shortcuts would take Enter and the arrow keys.
+  el.addEventListener("keydown", passOn);
+  el.append(head, gone, error, body);
   const ask = asker(model);
+  ask.deaf = whenGone(model, () => {
+    if (ask.gone) return;
+    ask.end();
+    el.classList.add("mlw-lost");
+    gone.append(h("b", {}, GONE.message), ` ${GONE.hint}`);
+    error.hidden = true;
+    // What is drawn stays to be read; what would ask the kernel cannot be used any more.
+    for (const each of el.querySelectorAll("[data-asks]")) each.disabled = true;
+  });
+  // Drawn from what was saved, with no kernel behind it: what stands before it says as much.
+  requestAnimationFrame(() => el.closest(".jupyter-widgets-disconnected") && el.classList.remove("mlw"));
   const here = { model, el, ask, head, body };
   here.say = (text) => (status.textContent = text);
   // What is shown went wrong with one question, and goes away when that one is answered.
@@ -76,19 +114,24 @@ function frame(model, el, title, kind) {
   return here;
 }
 
+/** Let JupyterLab have the shortcuts with Ctrl or Cmd that a widget does not use, such as the one to save. */
+function passOn(event) {
+  const text = event.target.matches("input:not([type=checkbox],[type=range]),textarea");
+  if (event.defaultPrevented || !(event.ctrlKey || event.metaKey) || (text && event.key !== "s")) return;
+  const taken = !event.currentTarget.parentElement.dispatchEvent(new KeyboardEvent("keydown", event));
+  if (taken) event.preventDefault();
+}
+
 /** Show that an answer takes long, and what went wrong with it. */
 async function whileWaiting(here, what, answer) {
   const slow = setTimeout(() => here.say("working …"), 600);
-  const busy = setTimeout(
-    () => here.say("the kernel does not answer: it is busy, or was restarted since (then run the cell again)"),
-    8000,
-  );
+  const busy = setTimeout(() => here.say("waiting for the kernel, which is busy …"), 8000);
   try {
     const found = await answer;
     here.clear(what);
     return found;
   } catch (problem) {
-    here.fail(problem, what);
+    if (!here.ask.gone) here.fail(problem, what);
     throw problem;
   } finally {
     clearTimeout(slow);
@@ -352,18 +395,18 @@ function button(label, onclick, attributes = {}) {
 function asking(label, question, work, attributes = {}) {
   const place = h("span", { class: "mlw-asking" });
   const first = button(label, () => {
-    const yes = button("Yes", () => quietly(done(work())), { "data-yes": true });
+    const yes = button("Yes", () => quietly(done(work())), { "data-yes": true, "data-asks": true });
     const no = button("No", () => done());
     place.replaceChildren(h("span", {}, question), yes, no);
     yes.focus();
-  }, attributes);
+  }, { ...attributes, "data-asks": true });
   const done = async (working) => {
     place.replaceChildren(first);
     first.disabled = true;
     try {
       await working;
     } finally {
-      first.disabled = false;
+      first.disabled = Boolean(first.closest(".mlw-lost"));
       first.focus();
     }
   };
@@ -372,7 +415,7 @@ function asking(label, question, work, attributes = {}) {
 }
 
 /** One value of a few, as buttons that are pressed or not. */
-function choices(label, options, chosen, onchange) {
+function choices(label, options, chosen, onchange, attributes = {}) {
   const group = h("span", { class: "mlw-choices", role: "group", "aria-label": label });
   const show = () =>
     group.replaceChildren(
@@ -381,7 +424,7 @@ function choices(label, options, chosen, onchange) {
           chosen = value;
           show();
           onchange(value);
-        }, { "aria-pressed": String(value === chosen), class: `mlw-button ${tone ? `mls-${tone}` : ""}` })),
+        }, { ...attributes, "aria-pressed": String(value === chosen), class: `mlw-button ${tone ? `mls-${tone}` : ""}` })),
     );
   show();
   return group;

@@ -23,7 +23,7 @@ export default {
     };
     const kinds = Object.entries(start.counts).map(([kind, number]) => [kind, `${count(number)} ${kind}`, TONES[kind]]);
     const tools = h("div", { class: "mlw-tools" });
-    if (kinds.length > 1) tools.append(choices("Kind of change", [["", `all ${count(start.total)}`], ...kinds], "", (kind) => quietly(pick(kind))));
+    if (kinds.length > 1) tools.append(choices("Kind of change", [["", `all ${count(start.total)}`], ...kinds], "", (kind) => quietly(pick(kind)), { "data-asks": true }));
     here.body.append(tools, grid.el);
     return () => {
       grid.close();

@@ -63,6 +63,7 @@ class Explorer {
       type: "search",
       placeholder: "condition in SQL, such as fare > 10 and zone = 3",
       "aria-label": "Condition in SQL",
+      "data-asks": true,
       spellcheck: "false",
       oninput: (event) => change(event.target.value),
     });
@@ -74,6 +75,7 @@ class Explorer {
       class: "mlw-sort",
       title: `${column.name}: ${column.type}. Sort`,
       "aria-label": `Sort by ${column.name}`,
+      "data-asks": true,
     });
     const arrow = h("span", { class: "mlw-arrow", "data-column": column.name, "aria-hidden": "true" }, ARROW[state]);
     sort.append(arrow);
@@ -90,6 +92,7 @@ class Explorer {
       placeholder: column.compared ? "= > < a..b" : "contains",
       title: "A value, >= value, low..high, null or not null",
       "aria-label": `Filter ${column.name}`,
+      "data-asks": true,
       value: this.view.filters[column.name] || "",
       spellcheck: "false",
       oninput: (event) => change(event.target.value),
@@ -145,6 +148,7 @@ class Explorer {
       max: past.length - 1,
       value: past.length - 1,
       "aria-label": "Snapshot",
+      "data-asks": true,
       oninput: (event) => {
         say(+event.target.value);
         slider.setAttribute("aria-valuetext", label.textContent);
@@ -153,6 +157,7 @@ class Explorer {
     });
     const changes = h("input", {
       type: "checkbox",
+      "data-asks": true,
       onchange: (event) => {
         this.changes = event.target.checked;
         this.view = { order: [], filters: {}, where: "" };
@@ -162,8 +167,8 @@ class Explorer {
     });
     say(past.length - 1);
     this.past.replaceChildren(
-      button("‹", () => shift(-1), { "aria-label": "Earlier snapshot" }), slider,
-      button("›", () => shift(1), { "aria-label": "Later snapshot" }), label, h("label", {}, changes, " what changed"));
+      button("‹", () => shift(-1), { "aria-label": "Earlier snapshot", "data-asks": true }), slider,
+      button("›", () => shift(1), { "aria-label": "Later snapshot", "data-asks": true }), label, h("label", {}, changes, " what changed"));
   }
 
   close() {

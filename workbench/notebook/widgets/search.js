@@ -76,7 +76,7 @@ export default {
         );
         stop.replaceWith(otherwise);
       }
-    });
+    }, { "data-asks": true });
     const otherwise = button("Interrupt the cell, keep the trials", async () => {
       otherwise.disabled = true;
       try {
@@ -84,7 +84,7 @@ export default {
       } catch (problem) {
         here.fail({ message: `Jupyter's server did not interrupt the kernel: ${problem.message}`, hint: "Use the notebook's own stop button: the trials are kept." }, "stop");
       }
-    });
+    }, { "data-asks": true });
     here.body.append(h("div", { class: "mlw-tools" }, stop));
     return () => here.ask.close();
   },
