@@ -217,7 +217,7 @@ class _Filling:
             If somebody did; `Lake.retry` starts over, and finds done what was committed.
         """
         binding = self.work.binding
-        newest = self.lake.records.definition_before(tx, binding.name)
+        newest = self.lake.records.definition(binding.name, cursor=tx.cursor)
         if newest is None or newest["status"] == "dropped" or newest["version"] != binding.version:
             raise Conflict(f"{binding.name!r} was defined anew meanwhile.", hint="Run it again.")
         alone = is_untouched(tx.cursor, self.work.side, self.seen, self.lake.head(tx.cursor))

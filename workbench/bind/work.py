@@ -47,6 +47,8 @@ class Work:
         Where the predictions are kept and read.
     filled : bool
         Whether there are predictions already.
+    begun : bool
+        Whether the last run left rows over, so that rows after the watermark may have theirs.
     """
 
     binding: Binding
@@ -61,12 +63,17 @@ class Work:
     view: TableInfo | None
     window: Window | None = None
     filled: bool = True
+    begun: bool = False
+
+    @property
+    def fresh_only(self) -> bool:
+        """Whether all rows to look at were inserted since the watermark, and none changed."""
+        return self.window is not None and not self.window.deletes and len(self.inputs) == 1
 
     @property
     def replaces(self) -> bool:
         """Whether rows that are predicted may have had a prediction before."""
-        fresh_only = self.window is not None and not self.window.deletes and len(self.inputs) == 1
-        return self.filled and (self.binding.limits.errors or not fresh_only)
+        return self.filled and (self.binding.limits.errors or not self.fresh_only)
 
     def todo(self) -> str:
         """Write the query for the rows to predict: the key, the inputs, and their digest.
@@ -91,7 +98,7 @@ class Work:
     def _filter(self) -> str:
         """Write the join that leaves out rows whose prediction stands."""
         binding, side = self.binding, f"lake.{quote_name(self.binding.output)}"
-        if not self.filled or self.plan.reason == ASKED:
+        if not self.filled or self.plan.reason == ASKED or (self.fresh_only and not self.begun):
             return ""
         pairs = zip(self.source.key, binding.side_key, strict=True)
         same = " AND ".join(f"s.{quote(column)} = p.{quote(other)}" for column, other in pairs)
@@ -146,7 +153,8 @@ def look(lake: Lake, cursor: Cursor, binding: Binding, head: int, *, full: bool 
     columns = tuple(source.spelled(each) for each in predictor.inputs)
     inputs = source.inputs(columns)
     watermarks = lake.records.watermarks(binding.name, cursor=cursor)
-    plan = _decide(cursor, binding, predictor.ref, inputs, watermarks, head, full=full)
+    models, begun = made_by(cursor, binding, min(watermarks.values(), default=0))
+    plan = _decide(cursor, binding, predictor.ref, models, inputs, watermarks, head, full=full)
     window = None
     if isinstance(plan, Incremental) and source.is_table and not binding.limits.errors:
         window = read_window(cursor, source.base, watermarks[source.base.qualified], head)
@@ -164,6 +172,7 @@ def look(lake: Lake, cursor: Cursor, binding: Binding, head: int, *, full: bool 
         lake.tables.find(binding.view, among=known),
         None if window is None or window.obstacle else window,
         not isinstance(plan, Noop) and count_rows(cursor, side) > 0,
+        begun,
     )
 
 
@@ -181,6 +190,7 @@ def _decide(
     cursor: Cursor,
     binding: Binding,
     ref: str,
+    models: list[str],
     inputs: tuple[str, ...],
     watermarks: dict[str, int],
     head: int,
@@ -191,7 +201,6 @@ def _decide(
         return Full(ASKED)
     if binding.limits.errors:
         return Incremental(binding.key, "rows that failed")
-    models = last_models(cursor, binding)
     if not models:
         return Full("first run")
     others = [each for each in models if each != ref]
@@ -205,23 +214,23 @@ def _decide(
     return Incremental(binding.key, f"{', '.join(changed)} changed")
 
 
-def last_models(cursor: Cursor, binding: Binding) -> list[str]:
-    """Return by which models predictions were made, the one that made them all first; empty if none did.
+def made_by(cursor: Cursor, binding: Binding, since: int = 0) -> tuple[list[str], bool]:
+    """Return by which models predictions were made, and whether the last run left rows over.
 
-    Runs that left rows over come after it: they may have used others.
+    The model that made them all comes first, then those of the runs since that left rows over; there is
+    none if no run made them all. `since` is a snapshot before which no run counts.
     """
+    # Compared as rows: for a plain comparison DuckLake asks the catalog which files to leave out, which
+    # takes longer than reading the rows.
+    rows = execute(
+        cursor,
+        "SELECT details FROM lake.mlstore.runs WHERE (name, kind, status) = (?, 'binding', 'ok') "
+        "AND snapshot_id >= ? ORDER BY snapshot_id DESC, rowid DESC",
+        [binding.name, max(since, binding.snapshot or 0)],
+    ).fetchall()
     found: list[str] = []
-    # The last run tells nearly always; more are read only where it left rows over.
-    for limit in ("LIMIT 1", ""):
-        rows = execute(
-            cursor,
-            "SELECT details FROM lake.mlstore.runs WHERE name = ? AND kind = 'binding' AND status = 'ok' "
-            f"AND snapshot_id >= ? ORDER BY snapshot_id DESC, rowid DESC {limit}",
-            [binding.name, binding.snapshot or 0],
-        ).fetchall()
-        found = []
-        for details in (json.loads(text) for (text,) in rows):
-            found.append(str(details["model"]))
-            if not details.get("partial"):
-                return list(dict.fromkeys(reversed(found)))
-    return []
+    for details in (json.loads(text) for (text,) in rows):
+        found.append(str(details["model"]))
+        if not details.get("partial"):
+            return list(dict.fromkeys(reversed(found))), len(found) > 1
+    return [], bool(found)

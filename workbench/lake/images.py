@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from workbench.engines.duckdb import Cursor, execute
 from workbench.lake.deletions import deletions_query
-from workbench.lake.snapshots import UPKEEP, Journal, read_journal
+from workbench.lake.entries import UPKEEP
+from workbench.lake.snapshots import Journal, read_journal
 from workbench.lake.tables import TableInfo
 from workbench.names import quote, quote_all
 

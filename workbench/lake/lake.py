@@ -29,6 +29,7 @@ from workbench.engines.duckdb import (
 from workbench.errors import Conflict, InvalidData, StoreCorrupt, StoreFull
 from workbench.lake import folder as folders
 from workbench.lake.changes import ChangeSet, read_changes
+from workbench.lake.kept import SCHEMA, Kept, Sight
 from workbench.lake.keys import seal_keys
 from workbench.lake.lock import WriterLock
 from workbench.lake.making import (
@@ -86,6 +87,7 @@ class Lake:
         self._cursors: WeakSet[Cursor] = WeakSet()
         self._functions: set[str] = set()
         self._functions_lock = threading.Lock()
+        self.kept = Kept(self)
         self.tables = Tables(self)
         self.records = Records(self)
 
@@ -231,11 +233,15 @@ class Lake:
         try:
             cursor.execute("BEGIN")
             try:
-                yield cursor, self.head(cursor)
+                head = self.head(cursor)
+                self.kept.enter(cursor, Sight(head))
+                yield cursor, head
             except BaseException:
                 with suppress(duckdb.Error):
                     cursor.execute("ROLLBACK")
                 raise
+            finally:
+                self.kept.leave(cursor)
             cursor.execute("ROLLBACK" if discard else "COMMIT")
             if reuse and not self._closed:
                 self._idle.append(cursor)
@@ -311,6 +317,7 @@ class Lake:
                 execute(cursor, "BEGIN")
                 try:
                     tx.head = self.head(cursor)
+                    self.kept.enter(cursor, Sight(tx.head, {SCHEMA}))
                     yield tx
                     seal_keys(self, tx)
                     _set_message(tx, token)
@@ -323,6 +330,8 @@ class Lake:
                     if isinstance(error, duckdb.Error | RuntimeError):
                         reraise(error)
                     raise
+                finally:
+                    self.kept.leave(cursor)
                 tx.snapshot = _find_snapshot(cursor, tx.head, token)
         finally:
             if own:

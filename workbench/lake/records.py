@@ -23,16 +23,12 @@ if TYPE_CHECKING:
 
 _FEW = 100
 
-_META = "__ducklake_metadata_lake"
-
 
 class Records:
     """Reads and appends records; `Lake.records` is the one instance."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
-        self._kept: tuple[int, list[dict[str, Any]] | None] = (-1, None)
-        self._definitions_id: int | None = None
 
     def append(self, tx: Transaction, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append rows, as part of the commit `tx`; absent columns become NULL."""
@@ -40,6 +36,7 @@ class Records:
         rows = list(rows)
         if not rows:
             return
+        self._lake.kept.touch(tx.cursor, table)
         values = [
             [_encode(row.get(column), kind) for column, kind in spec.items()]
             for row in rows
@@ -108,7 +105,7 @@ class Records:
 
     def definitions(self, kind: str | None = None, *, cursor: Cursor | None = None) -> list[dict[str, Any]]:
         """Return the newest definition of each name that is not dropped, oldest first."""
-        newest = latest(self._definitions(cursor), "name")
+        newest = latest(self.kept("definitions", cursor=cursor), "name")
         wanted = [row for row in newest if row["status"] != "dropped" and kind in (None, row["kind"])]
         return copy.deepcopy(wanted)
 
@@ -122,54 +119,15 @@ class Records:
 
     def history(self, name: str, *, cursor: Cursor | None = None) -> list[dict[str, Any]]:
         """Return all that was recorded of a definition, oldest first: versions, pauses, the drop."""
-        if cursor is None:
-            wanted = name.lower()
-            return copy.deepcopy([row for row in self._definitions(None) if row["name"].lower() == wanted])
-        return self.rows("definitions", "lower(name) = lower($name)", {"name": name}, cursor=cursor)
+        wanted, known = name.lower(), self.kept("definitions", cursor=cursor)
+        return copy.deepcopy([row for row in known if row["name"].lower() == wanted])
 
-    def _definitions(self, cursor: Cursor | None) -> list[dict[str, Any]]:
-        """Return all rows of `definitions`, not to be changed; read once per commit that adds some.
+    def kept(self, table: str, *, cursor: Cursor | None = None) -> list[dict[str, Any]]:
+        """Return all rows of a record table as `rows` does, read once per commit that changes it.
 
-        A cursor of the caller's may be in a transaction, of the past or with rows of its own.
+        They are not to be changed, for others get the same.
         """
-        if cursor is not None:
-            return self.rows("definitions", cursor=cursor)
-        head, kept = self._kept
-        newest, defined = self._since(self._lake.cursor(), head)
-        if kept is None or defined:
-            kept = self.rows("definitions")
-        self._kept = (newest, kept)
-        return kept
-
-    def definition_before(self, tx: Transaction, name: str) -> dict[str, Any] | None:
-        """Return the newest definition of a name as others left it before the commit `tx`."""
-        head, kept = self._kept
-        if kept is None or self._since(tx.cursor, head)[1]:
-            return self.definition(name, cursor=tx.cursor)
-        rows = [row for row in kept if row["name"].lower() == name.lower()]
-        return copy.deepcopy(rows[-1]) if rows else None
-
-    def _since(self, cursor: Cursor, snapshot: int) -> tuple[int, bool]:
-        """Return the newest snapshot from one on, and whether a definition was recorded after it."""
-        if self._definitions_id is None:
-            row = execute(
-                cursor,
-                f"SELECT t.table_id FROM {_META}.ducklake_table AS t JOIN {_META}.ducklake_schema AS s "
-                "USING (schema_id) WHERE s.schema_name = 'mlstore' AND t.table_name = 'definitions'",
-            ).fetchone()
-            assert row is not None
-            self._definitions_id = row[0]
-        row = execute(
-            cursor,
-            "SELECT max(snapshot_id), bool_or(regexp_matches(changes_made, $entry)) "
-            f"FROM {_META}.ducklake_snapshot_changes WHERE snapshot_id > $snapshot",
-            {
-                "entry": f"(inlined_insert|inserted_into_table):{self._definitions_id}(,|$)",
-                "snapshot": snapshot,
-            },
-        ).fetchone()
-        assert row is not None
-        return max(snapshot, row[0] or 0), bool(row[1])
+        return self._lake.kept.get(table, (table,), cursor, lambda reader: self.rows(table, cursor=reader))
 
     def spelling(self, name: str, *, cursor: Cursor | None = None) -> str:
         """Return a name as it was first written; a name that was never defined comes back as it is.
@@ -215,8 +173,8 @@ class Records:
 
     def watermarks(self, derivation: str, *, cursor: Cursor | None = None) -> dict[str, int]:
         """Return, for each input of a derivation, the snapshot up to which it has been read."""
-        rows = self.rows("watermarks", "derivation = $name", {"name": derivation}, cursor=cursor)
-        return {row["input"]: row["snapshot"] for row in rows}
+        rows = self.kept("watermarks", cursor=cursor)
+        return {row["input"]: row["snapshot"] for row in rows if row["derivation"] == derivation}
 
     def set_watermarks(
         self,
@@ -239,6 +197,7 @@ class Records:
             if before is not None and present != before:
                 raise _moved_meanwhile(derivation)
             before = present
+        self._lake.kept.touch(tx.cursor, "watermarks")
         for gone in before.keys() - snapshots.keys():
             execute(
                 tx.cursor,
@@ -248,15 +207,15 @@ class Records:
         known = [(name, snapshot, before[name]) for name, snapshot in snapshots.items() if name in before]
         if known:
             moved = " ".join("WHEN ? THEN ?" for _ in known)
-            where = " OR ".join("input = ? AND snapshot = ?" for _ in known)
+            # Compared as rows: for a plain comparison DuckLake asks the catalog which files to leave out,
+            # which takes longer than reading these few rows.
             row = execute(
                 tx.cursor,
                 f"UPDATE lake.mlstore.watermarks SET snapshot = CASE input {moved} END "
-                f"WHERE derivation = ? AND ({where})",
+                f"WHERE (derivation, input, snapshot) IN ({', '.join('(?, ?, ?)' for _ in known)})",
                 [
                     *(part for name, snapshot, _ in known for part in (name, snapshot)),
-                    derivation,
-                    *(part for name, _, old in known for part in (name, old)),
+                    *(part for name, _, old in known for part in (derivation, name, old)),
                 ],
             ).fetchone()
             if row is None or row[0] != len(known):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from workbench.engines.duckdb import Cursor, execute
+from workbench.lake.entries import UPKEEP, entries
 from workbench.lake.tables import TableInfo
 from workbench.names import literal, quote_all
 
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from workbench.lake.lake import Lake
 
 _META = "__ducklake_metadata_lake"
-
-# Entries of DuckLake's changes_made that leave the rows of a table as they were.
-UPKEEP = ("compacted_table", "flushed_inlined", "merge_adjacent", "rewrite_delete")
-_ENTRY = re.compile(r'([a-z_]+):((?:"(?:[^"]|"")*"\.?)+|\d+)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +120,6 @@ def changed_tables(cursor: Cursor, after: int, until: int) -> dict[str, int]:
         for snapshot, names in changes_by_snapshot(cursor, after, until).items()
         for name in names
     }
-
-
-def entries(changes: str) -> list[tuple[str, str]]:
-    """Split DuckLake's text of what a snapshot changed into kinds, and names or ids of tables.
-
-    Examples
-    --------
-    >>> entries('created_table:"main"."t",inserted_into_table:2')
-    [('created_table', 'main.t'), ('inserted_into_table', '2')]
-    """
-    return [(kind, value.replace('"', "")) for kind, value in _ENTRY.findall(changes)]
 
 
 def _changed_names(changes: str, ids: Mapping[str, str]) -> list[str]:

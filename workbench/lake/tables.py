@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import NotFound
+from workbench.lake.kept import SCHEMA
 from workbench.names import SCHEMAS, quote
 
 if TYPE_CHECKING:
@@ -69,25 +70,16 @@ class Tables:
 
     def all(self, cursor: Cursor | None = None) -> list[TableInfo]:
         """List all relations, in the order of the schemas, then by name."""
-        cursor = cursor or self._lake.cursor()
-        rows = execute(
-            cursor,
-            "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns() "
-            "WHERE database_name = 'lake' ORDER BY table_name, column_index",
-        ).fetchall()
-        columns: dict[tuple[str, str], dict[str, str]] = {}
-        for schema, name, column, kind in rows:
-            if schema in KINDS:
-                columns.setdefault((schema, name), {})[column] = kind
+        columns = self._lake.kept.get("columns", (SCHEMA,), cursor, _read_columns)
         keys = self._keys(cursor)
         found = [
-            TableInfo(schema, name, described, *keys.get((schema, name.lower()), ((), False)))
+            TableInfo(schema, name, dict(described), *keys.get((schema, name.lower()), ((), False)))
             for (schema, name), described in columns.items()
         ]
         return sorted(found, key=lambda table: (SCHEMAS.index(table.schema), table.name))
 
-    def _keys(self, cursor: Cursor) -> dict[tuple[str, str], tuple[tuple[str, ...], bool]]:
-        rows = self._lake.records.rows("tables", cursor=cursor)
+    def _keys(self, cursor: Cursor | None) -> dict[tuple[str, str], tuple[tuple[str, ...], bool]]:
+        rows = self._lake.records.kept("tables", cursor=cursor)
         # CREATE OR REPLACE TABLE may write the name in another case.
         return {(row["schema"], row["name"].lower()): (tuple(row["key"]), row["auto"]) for row in rows}
 
@@ -157,4 +149,19 @@ class Tables:
 
     def forget(self, tx: Transaction, schema: str, name: str) -> None:
         """Remove the record of a table's key, as part of the commit `tx`."""
+        self._lake.kept.touch(tx.cursor, "tables")
         execute(tx.cursor, f"DELETE FROM lake.mlstore.tables WHERE {_SAME_TABLE}", [schema, name])
+
+
+def _read_columns(cursor: Cursor) -> dict[tuple[str, str], dict[str, str]]:
+    """Read the columns, with their types, of each relation."""
+    rows = execute(
+        cursor,
+        "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns() "
+        "WHERE database_name = 'lake' ORDER BY table_name, column_index",
+    ).fetchall()
+    columns: dict[tuple[str, str], dict[str, str]] = {}
+    for schema, name, column, kind in rows:
+        if schema in KINDS:
+            columns.setdefault((schema, name), {})[column] = kind
+    return columns

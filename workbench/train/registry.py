@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from workbench import trust
 from workbench.errors import InvalidData, NotFound
@@ -47,9 +46,6 @@ __all__ = [
 ]
 
 ALIASES = ("champion", "latest")
-
-_MEMO: WeakKeyDictionary[Lake, dict[str, tuple[int, list[Model]]]] = WeakKeyDictionary()
-"""For each lake the versions of a model as they stood at a snapshot."""
 
 
 def get(lake: Lake, ref: str) -> Model:
@@ -102,27 +98,27 @@ def versions(lake: Lake, name: str) -> list[Model]:
     NotFound
         If there is no model of this name.
     """
-    head = lake.head()
-    memo = _MEMO.setdefault(lake, {})
-    # Four reads of records cost more than a prediction; between commits they give the same.
-    if name not in memo or memo[name][0] != head:
-        definition = lake.records.definition(name)
-        active = definition and definition["kind"] == KIND and definition["status"] != "dropped"
-        memo[name] = (head, find_versions(lake, definition["name"]) if definition and active else [])
-    if not memo[name][1]:
+    definition = lake.records.definition(name)
+    active = definition and definition["kind"] == KIND and definition["status"] != "dropped"
+    found = find_versions(lake, definition["name"]) if definition and active else []
+    if not found:
         raise NotFound.named("model", name, names(lake))
-    return list(memo[name][1])
+    return found
 
 
 def find_versions(lake: Lake, name: str, cursor: Cursor | None = None) -> list[Model]:
     """Return all versions of a model, also of a dropped one, oldest first."""
-    rows = lake.records.rows("models", "name = $name", {"name": name}, cursor=cursor)
-    if not rows:
-        return []
-    deployed = champion_version(lake, name, cursor)
-    definition = lake.records.definition(name, cursor=cursor)
-    trigger = definition["definition"]["when"] if definition else "manual"
-    return [Model.from_record(row, deployed=row["version"] == deployed, trigger=trigger) for row in rows]
+
+    def read(reader: Cursor) -> list[Model]:
+        rows = lake.records.rows("models", "name = $name", {"name": name}, cursor=reader)
+        if not rows:
+            return []
+        deployed = champion_version(lake, name, reader)
+        definition = lake.records.definition(name, cursor=reader)
+        trigger = definition["definition"]["when"] if definition else "manual"
+        return [Model.from_record(row, deployed=row["version"] == deployed, trigger=trigger) for row in rows]
+
+    return list(lake.kept.get(f"model {name}", ("models", "deployments", "definitions"), cursor, read))
 
 
 def names(lake: Lake) -> list[str]:

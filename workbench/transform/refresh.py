@@ -92,7 +92,7 @@ def _compute(
 
 def _check_newest(lake: Lake, tx: Transaction, transform: Transform) -> None:
     """Refuse to write by a definition that somebody replaced or dropped meanwhile."""
-    newest = lake.records.definition_before(tx, transform.name)
+    newest = lake.records.definition(transform.name, cursor=tx.cursor)
     if newest is None or newest["status"] == "dropped" or newest["version"] != transform.version:
         raise Conflict(f"{transform.name!r} was defined anew meanwhile.", hint="Run it again.")
 

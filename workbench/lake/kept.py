@@ -1,0 +1,146 @@
+"""What was read of the catalog and the records, kept for as long as no commit changes it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from workbench.engines.duckdb import Cursor, execute
+from workbench.lake.entries import UPKEEP, entries
+
+if TYPE_CHECKING:
+    from workbench.lake.lake import Lake
+
+T = TypeVar("T")
+
+_META = "__ducklake_metadata_lake"
+
+SCHEMA = "schema"
+"""Stands, among what something depends on, for all names and columns of relations."""
+
+_DDL = ("created", "dropped", "altered", "renamed")
+
+
+@dataclass(slots=True)
+class Sight:
+    """What a cursor in a transaction sees: the lake at `head`, and beside it what it `touched` itself."""
+
+    head: int
+    touched: set[str] = field(default_factory=set)
+
+
+class Kept:
+    """Reads things once for all commits that leave them as they are; `Lake.kept` is the one instance.
+
+    Each commit says in the catalog what it changed, so that one question to the catalog tells which of
+    all that was read still stands. A reader pinned to a snapshot that was looked at needs not even that.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._lock = threading.RLock()
+        self._sights: WeakKeyDictionary[Cursor, Sight] = WeakKeyDictionary()
+        self._read: dict[str, tuple[int, Any]] = {}
+        self._changed: dict[str, int] = {}
+        self._names: dict[str, str] = {}
+        self._first = self._seen = -1
+
+    def enter(self, cursor: Cursor, sight: Sight) -> None:
+        """Take note of what a cursor sees while its transaction is open."""
+        self._sights[cursor] = sight
+
+    def leave(self, cursor: Cursor) -> None:
+        """Forget what a cursor saw, at the end of its transaction."""
+        self._sights.pop(cursor, None)
+
+    def touch(self, cursor: Cursor, what: str) -> None:
+        """Say that a transaction changes something, so that it reads that itself from then on."""
+        if cursor in self._sights:
+            self._sights[cursor].touched.add(what)
+
+    def get(self, name: str, depends: Sequence[str], cursor: Cursor | None, read: Callable[[Cursor], T]) -> T:
+        """Return what `read` gives on a cursor; it is not to be changed, for others get the same.
+
+        Parameters
+        ----------
+        name : str
+            Under which it is kept.
+        depends : sequence of str
+            The record tables it is read from, and `SCHEMA` if it tells of names and columns.
+        cursor : Cursor or None
+            None reads at the newest snapshot.
+        """
+        if cursor is not None:
+            sight = self._sights.get(cursor)
+            if sight is None or not sight.touched.isdisjoint(depends):
+                return read(cursor)
+            return self._at(name, depends, cursor, sight.head, read)
+        with self._lock:
+            newest = self._look(self._lake.cursor())
+            at, found = self._read.get(name, (-1, None))
+            if self._last_change(depends) <= at:
+                return found  # type: ignore[no-any-return]  # what `read` gave under this name
+        with self._lake.pinned(discard=True, reuse=True) as (pinned, head):
+            return self._at(name, depends, pinned, max(head, newest), read)
+
+    def _at(
+        self, name: str, depends: Sequence[str], cursor: Cursor, head: int, read: Callable[[Cursor], T]
+    ) -> T:
+        """Return what is kept if it is as a reader at `head` sees it; else read it, and keep it."""
+        with self._lock:
+            if head > self._seen:
+                self._look(cursor)
+            changed = self._last_change(depends)
+            known = changed <= head <= self._seen
+            at, found = self._read.get(name, (-1, None))
+            if known and changed <= at:
+                return found  # type: ignore[no-any-return]
+        made = read(cursor)
+        if known:
+            with self._lock:
+                self._read[name] = (head, made)
+        return made
+
+    def _last_change(self, depends: Sequence[str]) -> int:
+        return max(self._changed.get(what, self._first) for what in depends)
+
+    def _look(self, cursor: Cursor) -> int:
+        """Read what was committed since the last look; return the newest snapshot."""
+        if self._first < 0:
+            row = execute(cursor, f"SELECT max(snapshot_id) FROM {_META}.ducklake_snapshot").fetchone()
+            self._first = self._seen = int(row[0]) if row and row[0] is not None else 0
+            return self._seen
+        rows = execute(
+            cursor,
+            f"SELECT snapshot_id, changes_made FROM {_META}.ducklake_snapshot_changes WHERE snapshot_id > ?",
+            [self._seen],
+        ).fetchall()
+        for snapshot, made in rows:
+            for what in self._touched(cursor, made or ""):
+                self._changed[what] = max(snapshot, self._changed.get(what, -1))
+        self._seen = max([self._seen, *(row[0] for row in rows)])
+        return self._seen
+
+    def _touched(self, cursor: Cursor, changes: str) -> set[str]:
+        """Name what a commit touched, of what others may depend on."""
+        found = set()
+        for kind, value in entries(changes):
+            if kind.startswith(_DDL):
+                found.add(SCHEMA)
+            elif not kind.startswith(UPKEEP):
+                found.add(self._record_tables(cursor).get(value, ""))
+        return found
+
+    def _record_tables(self, cursor: Cursor) -> dict[str, str]:
+        """Name the record tables by their numbers in the catalog, as text; they keep them for ever."""
+        if not self._names:
+            rows = execute(
+                cursor,
+                f"SELECT t.table_id, t.table_name FROM {_META}.ducklake_table AS t "
+                f"JOIN {_META}.ducklake_schema AS s USING (schema_id) WHERE s.schema_name = 'mlstore'",
+            ).fetchall()
+            self._names = {str(number): name for number, name in rows}
+        return self._names
