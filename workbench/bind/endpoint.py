@@ -10,7 +10,7 @@ from workbench.bind.definition import Binding
 from workbench.bind.fill import Asker, arrow_type
 from workbench.bind.predictors import Predictor
 from workbench.bind.source import read_source
-from workbench.bind.work import find_predictor
+from workbench.bind.work import find_bound
 from workbench.engines.duckdb import execute
 from workbench.errors import InvalidData, ModelError, NotFound, WorkbenchError
 from workbench.names import quote
@@ -47,7 +47,7 @@ class Endpoint:
         cursor = lake.cursor()
         source = read_source(lake, binding.on, cursor, lake.tables.all(cursor))
         where = replace(binding, isolate=isolate or binding.isolate)
-        self.predictor: Predictor = find_predictor(lake, cursor, where, source)
+        self.predictor: Predictor = find_bound(lake, cursor, where, source)
         columns = [source.spelled(each) for each in self.predictor.inputs]
         values = zip(columns, source.expressions(columns), strict=True)
         # The key may be an input as well, so it stands first, under names of its own.

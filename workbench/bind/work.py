@@ -12,7 +12,7 @@ from workbench.bind.patience import Patient
 from workbench.bind.source import Source, read_source
 from workbench.derivation import Full, Incremental, Noop, Plan
 from workbench.engines.duckdb import Cursor, execute
-from workbench.errors import InvalidData
+from workbench.errors import InvalidData, ModelError, NotFound
 from workbench.lake.deletions import deletions_query
 from workbench.lake.images import Window, count_rows, read_window
 from workbench.lake.inputs import moved
@@ -149,7 +149,7 @@ def look(lake: Lake, cursor: Cursor, binding: Binding, head: int, *, full: bool 
             f"by ({', '.join(binding.key)}).",
             hint=f"Say again: {binding.statement}.",
         )
-    predictor = find_predictor(lake, cursor, binding, source)
+    predictor = find_bound(lake, cursor, binding, source)
     columns = tuple(source.spelled(each) for each in predictor.inputs)
     inputs = source.inputs(columns)
     watermarks = lake.records.watermarks(binding.name, cursor=cursor)
@@ -174,6 +174,24 @@ def look(lake: Lake, cursor: Cursor, binding: Binding, head: int, *, full: bool 
         not isinstance(plan, Noop) and count_rows(cursor, side) > 0,
         begun,
     )
+
+
+def find_bound(lake: Lake, cursor: Cursor, binding: Binding, source: Source) -> Predictor:
+    """Find the model of a binding that there is; if it is gone, say whose it was and what can be done.
+
+    Raises
+    ------
+    NotFound, ModelError
+        If it is gone, or its files are.
+    """
+    try:
+        return find_predictor(lake, cursor, binding, source)
+    except (NotFound, ModelError) as error:
+        raise type(error)(
+            f"{binding.column!r} on {binding.table} cannot ask its model {binding.model}: {error.message}",
+            hint=f"{error.hint}\nIts values stay readable. Bring the model back, bind {binding.column} anew, "
+            f"or say: drop {binding.column}.".lstrip(),
+        ) from error
 
 
 def find_predictor(lake: Lake, cursor: Cursor, binding: Binding, source: Source) -> Predictor:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench import trust
-from workbench.train import registry, tracking
+from workbench.errors import ModelError
+from workbench.train import foreign, registry, tracking
 from workbench.trust import Unapproved
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def unapproved(lake: Lake) -> list[Unapproved]:
-    """List the versions of models that may not be loaded here, those of MLflow's registry included."""
+    """List the versions of models that may not be loaded here, those of others in its MLflow included."""
     found = []
     ours = set()
     for name in registry.names(lake):
@@ -30,8 +31,17 @@ def unapproved(lake: Lake) -> list[Unapproved]:
                 found.append(Unapproved("model", model.name, str(model.version), text, digest))
     for name, version, run in tracking.registered(lake.folder):
         if run not in ours:
-            folder = tracking.foreign_folder(lake.folder, name, version)
+            try:
+                folder = tracking.foreign_folder(lake.folder, name, version)
+            except ModelError:  # Its files are gone: there is nothing to run.
+                continue
             text = f"# a model of MLflow's registry, in {folder}"
             found.append(Unapproved("model", f"mlflow:{name}", version, text, tracking.digest(folder)))
+    listed = {each.fingerprint for each in found}
+    for run, name, folder in foreign.logged(lake.folder, ours):
+        digest = tracking.digest(folder)
+        if run not in ours and digest not in listed:
+            text = f"# a model that a run of MLflow logged, in {folder}"
+            found.append(Unapproved("model", f"mlflow:runs:/{run}/{name}", "1", text, digest))
     known = trust.approved()
     return [each for each in found if each.fingerprint not in known]

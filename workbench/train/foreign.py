@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Collection, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -117,6 +119,25 @@ def _of_run(folder: Path, name: str) -> Path:
     if place not in found:
         raise NotFound.named("model", place, found, within=f"the run {run_id}")
     return _local(found[place])
+
+
+def logged(folder: Path, but_of: Collection[str]) -> list[tuple[str, str, Path]]:
+    """List the run, name and folder of each model that runs logged, but for those of some runs."""
+    database = folder / "mlflow.db"
+    if not database.exists():
+        return []
+    ours = list(but_of)
+    text = (
+        "SELECT source_run_id, name, artifact_location FROM logged_models WHERE lifecycle_stage = 'active' "
+        f"AND source_run_id NOT IN ({', '.join('?' for _ in ours)}) ORDER BY creation_timestamp_ms"
+    )
+    with closing(sqlite3.connect(database)) as connection:
+        if not connection.execute(text, ours).fetchall():
+            return []
+        with quiet(folder):
+            open_client(folder)  # It corrects the addresses, should the folder have moved.
+        rows = connection.execute(text, ours).fetchall()
+    return [(run, name, _local(place)) for run, name, place in rows if _local(place).is_dir()]
 
 
 def _gone(ref: str, place: object) -> ModelError:

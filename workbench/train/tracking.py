@@ -259,11 +259,18 @@ def find_foreign(folder: Path, name: str, alias: str) -> tuple[str, Path]:
             version = (
                 alias if alias.isdigit() else str(client.get_model_version_by_alias(name, alias).version)
             )
-            files = foreign_folder(folder, name, version)
+            client.get_model_version(name, version)
         except MlflowException as error:
             versions = [str(each.version) for each in client.search_model_versions(f"name = '{name}'")]
             aliases = list(client.get_registered_model(name).aliases)
             raise NotFound.named("version", alias, [*versions, *aliases], within=name) from error
+        try:
+            files = foreign_folder(folder, name, version)
+        except ModelError as error:
+            ref = f"mlflow:{name}@{version}"
+            raise ModelError(
+                f"The files of the model {ref} are gone.", hint="Restore them from a backup."
+            ) from error
     trust.require(digest(files), f"mlflow:{name}@{version} can hold any code", folder)
     return version, files
 

@@ -269,7 +269,7 @@ def test_a_model_of_mlflow_without_workbench(lake: Lake) -> None:
         resolve(lake, "mlflow:trice@1")
     with pytest.raises(NotFound, match="champion"):
         resolve(lake, "mlflow:thrice@chmpion")
-    with pytest.raises(InvalidData, match="'a' holds VARCHAR where mlflow:thrice@1 takes numbers"):
+    with pytest.raises(InvalidData, match="'a' holds VARCHAR where mlflow:thrice@1 takes DOUBLE, and 1 of 1"):
         predictor.predict(pa.table({"a": ["text"]}))
 
 
