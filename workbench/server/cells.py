@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,15 @@ from workbench.language.scope import Catalog
 from workbench.server.desk import Desk
 from workbench.server.handlers import Handler
 from workbench.server.places import Place
+from workbench.train.algorithms import parameters
 
 FOLDER = "mlstore"
 """The folder of the store that a notebook opens when it names none."""
 
 Known = tuple[Catalog, Names]
 _NOTHING: Known = ({}, {})
+_TRAINS = re.compile(r"mlstore\s+train\b")
+_USUAL = "linear"
 
 
 class Knowledge:
@@ -39,11 +43,15 @@ class Knowledge:
         self._desk = desk
         self._read: dict[Path, tuple[int, Known]] = {}
         self._looking: asyncio.Task[object] | None = None
+        self._training: asyncio.Task[object] | None = None
 
-    def prepare(self, kernel: str, path: str) -> None:
+    def prepare(self, kernel: str, path: str, cell: str) -> None:
         """Begin to read what the first completion would wait for; JupyterLab waits a second only."""
         if self._looking is None or self._looking.done():
             self._looking = asyncio.ensure_future(self._prepare(kernel, path))
+        if self._training is None and _TRAINS.search(cell):
+            # Their libraries take a second or more to import.
+            self._training = asyncio.ensure_future(self._desk.beside(lambda: parameters(_USUAL)))
 
     async def _prepare(self, kernel: str, path: str) -> None:
         await asyncio.gather(
@@ -121,7 +129,7 @@ Question = Callable[[Cells, Mapping[str, Any]], Awaitable[object]]
 
 async def _check(asked: Cells, body: Mapping[str, Any]) -> list[Mistake]:
     cell, error = body["cell"], str(body.get("error", ""))
-    asked.knowledge.prepare(*_where(body))
+    asked.knowledge.prepare(*_where(body), cell)
     return await asked.desk.beside(lambda: mistakes_of_run(cell, error) if error else check(cell))
 
 

@@ -45,6 +45,12 @@ export class Asker {
     return found && inUnits(cell, found);
   }
 
+  /** Lets the server read what the next question of a notebook needs; nobody waits for it. */
+  prepare(where: IWhere): void {
+    // To check a text makes the server read the store too.
+    this.ask<Mistake[]>('check', { cell: '', ...where }).catch(() => undefined);
+  }
+
   format(cell: string): Promise<string> {
     return this.ask<string>('format', { cell });
   }

@@ -15,6 +15,9 @@ import { Asker, whereOf } from './ask';
 import { iconOf } from './icons';
 import { statements } from './scan';
 
+/** How long JupyterLab waits for an answer, unless its settings say otherwise; what comes later it drops. */
+const PATIENCE = 1000;
+
 /** The providers that know nothing of statements: the kernel's answer would be the same, but later. */
 const OTHERS = ['CompletionProvider:kernel', 'CompletionProvider:context'];
 
@@ -47,7 +50,10 @@ export class StatementCompletions implements ICompletionProvider {
   readonly identifier = 'CompletionProvider:mlstore';
   readonly rank = 1100;
 
-  constructor(private asker: Asker) {}
+  constructor(
+    private asker: Asker,
+    private manager: ICompletionProviderManager
+  ) {}
 
   async modelFactory(): Promise<CompleterModel> {
     return new OrderedModel();
@@ -63,9 +69,40 @@ export class StatementCompletions implements ICompletionProvider {
   ): Promise<CompletionHandler.ICompletionItemsReply> {
     const { text, offset } = request;
     const panel = context.widget instanceof NotebookPanel ? context.widget : null;
-    const found = await this.asker.complete(text, offset, whereOf(panel));
+    const found = await this.answer(text, offset, panel, context);
     return { start: found[0]?.start ?? offset, end: found[0]?.end ?? offset, items: found.map(item) };
   }
+
+  /** Asks, and offers an answer that came too late once more, if it is still wanted. */
+  private async answer(
+    text: string,
+    offset: number,
+    panel: NotebookPanel | null,
+    context: ICompletionContext
+  ): Promise<Completion[]> {
+    const { late } = this;
+    this.late = null;
+    if (late?.text === text && late.offset === offset) {
+      return late.found;
+    }
+    const begun = Date.now();
+    const found = await this.asker.complete(text, offset, whereOf(panel));
+    const { editor } = context;
+    if (
+      Date.now() - begun >= PATIENCE &&
+      found.length > 0 &&
+      panel &&
+      editor?.hasFocus() &&
+      editor.model.sharedModel.getSource() === text &&
+      editor.getOffsetAt(editor.getCursorPosition()) === offset
+    ) {
+      this.late = { text, offset, found };
+      this.manager.invoke(panel.id);
+    }
+    return found;
+  }
+
+  private late: { text: string; offset: number; found: Completion[] } | null = null;
 }
 
 function item(found: Completion, order: number): Ordered {

@@ -12,7 +12,7 @@ import {
 import { ICompletionProviderManager } from '@jupyterlab/completer';
 import { INotebookTracker, NotebookActions } from '@jupyterlab/notebook';
 import { Token } from '@lumino/coreutils';
-import { Asker, Refusal } from './ask';
+import { Asker, Refusal, whereOf } from './ask';
 import { keepOut, StatementCompletions } from './completion';
 import { statementEditing } from './editor';
 import { markRun } from './mistakes';
@@ -26,8 +26,14 @@ const asking: JupyterFrontEndPlugin<Asker> = {
   description: 'Asks the server about the text of a cell.',
   provides: IAsker,
   optional: [INotebookTracker],
-  activate: (_app: JupyterFrontEnd, tracker: INotebookTracker | null) =>
-    new Asker(view => tracker?.find(panel => panel.node.contains(view.dom)) ?? null)
+  activate: (_app: JupyterFrontEnd, tracker: INotebookTracker | null) => {
+    const asker = new Asker(view => tracker?.find(panel => panel.node.contains(view.dom)) ?? null);
+    // What the first completion would wait for is read while the notebook opens.
+    tracker?.widgetAdded.connect((_tracker, panel) => {
+      void panel.sessionContext.ready.then(() => asker.prepare(whereOf(panel)));
+    });
+    return asker;
+  }
 };
 
 const editing: JupyterFrontEndPlugin<void> = {
@@ -55,7 +61,7 @@ const completing: JupyterFrontEndPlugin<void> = {
   autoStart: true,
   requires: [IAsker, ICompletionProviderManager],
   activate: (app: JupyterFrontEnd, asker: Asker, manager: ICompletionProviderManager) => {
-    manager.registerProvider(new StatementCompletions(asker));
+    manager.registerProvider(new StatementCompletions(asker, manager));
     void app.restored.then(() => keepOut(manager));
   }
 };
@@ -70,6 +76,7 @@ const running: JupyterFrontEndPlugin<void> = {
       const view = viewOf(cell);
       if (cell instanceof CodeCell && view && hasStatement(cell.model.sharedModel.getSource())) {
         markRun(asker, view, success ? null : errorOf(cell)).catch(console.warn);
+        asker.prepare(asker.where(view)); // what it made is completed next
       }
     });
   }
