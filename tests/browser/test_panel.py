@@ -163,6 +163,7 @@ def test_a_cell_for_a_verb_and_what_it_does_shows_at_once(panel: Visit, taxi: St
     item(tree, "zones").click(button="right")
     expect(page.locator(".mlp-menu")).to_be_visible()
     panel.shoot("panel-menu")
+    expect(page.get_by_role("menuitem", name="Choose features of it in a form")).to_be_visible()
     page.get_by_role("menuitem", name="Build features from it").click()
     # The store is elsewhere than beside the notebook; the extension is loaded already.
     cell = panel.cell(1).locator(".cm-content")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import nbformat
 import pytest
 from playwright.sync_api import expect
 
@@ -202,6 +203,116 @@ def test_diff_runs_and_lineage(clean: Visit) -> None:
     lineage.locator("[data-node=sizes]").click()
     visit.theme("Dark")
     visit.shoot("lineage-dark")
+
+
+def preview(widget: Locator) -> list[str]:
+    """The names of the columns of a builder's preview."""
+    return widget.locator("[role=columnheader] .mlw-head").all_inner_texts()
+
+
+def apply(adder: Locator, name: str) -> None:
+    adder.click()
+    adder.page.get_by_role("menuitem", name=name, exact=True).click()
+
+
+@pytest.mark.usefixtures("labextension")
+def test_the_builder(clean: Visit) -> None:
+    visit = clean
+    keyboard = visit.page.keyboard
+    visit.open(visit.lab.write("builder", MAKE, "%mlstore build trips", "%mlstore explore trips_features"))
+    visit.run(0)
+    widget = shown(visit, 1)
+    statement = widget.get_by_role("region", name="Statement")
+    expect(statement).to_contain_text("%%mlstore transform trips_features ON trips KEY (id) AS")
+    expect(widget.locator(".mlw-row").first).to_be_visible()
+    expect(widget.locator(".mlw-bars")).to_have_count(5, timeout=60_000)
+    assert preview(widget) == ["id", "zone", "fare", "area", "started"]
+
+    # With the keyboard: leave one out, go on to the next, choose what is done with it.
+    widget.get_by_label("Keep zone").focus()
+    keyboard.press("Space")
+    keyboard.press("ArrowDown")
+    expect(widget.get_by_label("Keep fare")).to_be_focused()
+    keyboard.press("Tab")
+    expect(widget.get_by_label("Apply a function to fare")).to_be_focused()
+    keyboard.press("Enter")
+    expect(widget.get_by_role("menuitem")).to_have_count(18)
+    visit.shoot("builder-menu")
+    keyboard.press("Escape")
+    expect(widget.get_by_label("Apply a function to fare")).to_be_focused()
+    keyboard.press("Enter")
+    keyboard.type("numb")
+    keyboard.press("ArrowDown")
+    expect(widget.get_by_role("menuitem", name="standardize")).to_be_focused()
+    keyboard.press("ArrowUp")
+    keyboard.press("Control+a")
+    keyboard.type("imp")
+    keyboard.press("Enter")
+    expect(widget.get_by_label("strategy of impute of fare")).to_be_focused()
+    expect(statement).to_contain_text("impute(fare, 'mean') as fare")
+    keyboard.type("med")
+    expect(statement).to_contain_text("impute(fare, 'median') as fare")
+
+    apply(widget.get_by_label("Apply a function to fare"), "standardize")
+    widget.get_by_label("Another column made of fare").click()
+    apply(widget.get_by_label("Apply a function to fare").nth(1), "quantile_bin")
+    widget.get_by_label("bins of quantile_bin of fare").fill("4")
+    apply(widget.get_by_label("Apply a function to area"), "one_hot")
+    apply(widget.get_by_label("Apply a function to started"), "cyclical")
+    widget.get_by_label("Name of started, 1").fill("hour")
+    widget.get_by_label("Refresh", exact=True).select_option("on write")
+    expect(statement).to_contain_text("standardize(impute(fare, 'median')) as fare")
+    expect(statement).to_contain_text("quantile_bin(fare, 4) as fare_quantile_bin")
+    expect(statement).to_contain_text("cyclical(started, 'hour') as hour")
+    expect(statement).to_contain_text("WHEN on write")
+    expect(widget.locator("[role=columnheader] .mlw-head").last).to_have_text("hour")
+    assert preview(widget) == ["id", "fare", "fare_quantile_bin", "area", "hour"]
+    expect(widget).to_contain_text("20 of 199,800 rows, with statistics of 10,000 of them")
+    visit.cell(1).evaluate("element => element.scrollIntoView({block: 'start'})")
+    visit.shoot("builder-light")
+
+    # What is wrong is said where it is, and nothing can be made of it.
+    widget.get_by_label("bins of quantile_bin of fare").fill("many")
+    expect(widget.get_by_role("alert")).to_contain_text(
+        "The bins of quantile_bin must be a number, not many."
+    )
+    expect(widget.get_by_role("button", name="Create")).to_be_disabled()
+    visit.shoot("builder-error")
+    widget.get_by_label("bins of quantile_bin of fare").fill("5")
+    expect(widget.get_by_role("alert")).to_have_count(0)
+    widget.get_by_label("Name of the transform").fill("zones")
+    expect(widget.get_by_role("alert")).to_contain_text("'zones' is the name of a table already.")
+    widget.get_by_label("Name of the transform").fill("trips_features")
+    expect(widget).to_contain_text("Create makes the table trips_features.")
+
+    visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    widget.get_by_role("button", name="Copy").click()
+    expect(widget).to_contain_text("Copied: paste it into a cell.")
+    copied = visit.page.evaluate("() => navigator.clipboard.readText()")
+    assert copied == statement.inner_text()
+    widget.get_by_role("button", name="Insert cell").click()
+    expect(widget).to_contain_text("It is in a cell below.")
+    expect(visit.cell(2).locator(".cm-content")).to_contain_text("quantile_bin(fare, 5)")
+    widget.get_by_role("button", name="Create").click()
+    expect(widget).to_contain_text("trips_features is at version 1, in snapshot", timeout=60_000)
+    visit.theme("Dark")
+    visit.cell(1).evaluate("element => element.scrollIntoView({block: 'start'})")
+    visit.shoot("builder-dark")
+
+    # Without our extension the statement is copied; what stays in the notebook is as it was chosen last.
+    visit.page.evaluate("() => addEventListener('mlstore:insert-cell', e => e.stopPropagation(), true)")
+    widget.get_by_role("button", name="Insert cell").click()
+    expect(widget).to_contain_text("Copied: paste it into a cell.")
+    keyboard.press("Control+s")
+    expect(visit.page.locator(".jp-mod-dirty")).to_have_count(0)
+    saved = nbformat.read(visit.lab.work / "builder" / "builder.ipynb", as_version=4)
+    static = saved.cells[1].outputs[0].data
+    assert "quantile_bin(fare, 5) as fare_quantile_bin" in static["text/plain"]
+    assert "20 of 199,800 rows" in static["text/html"]
+    # The cell says the same, so that it changes nothing.
+    expect(visit.run(2)).to_contain_text("trips_features@1")
+    made = shown(visit, 3)
+    expect(made).to_contain_text("199,800 rows")
 
 
 MODEL = """\

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.building.choices import Choices, Source, arguments, everything, looks_back, query
-from workbench.engines.duckdb import execute, fetch
+from workbench.engines.duckdb import Cursor, execute, fetch
 from workbench.lake import Exploration
 from workbench.lake.distribution import Distribution
 from workbench.names import plain, quote_all
@@ -25,6 +27,7 @@ SAMPLE = 10_000
 """How many rows a preview looks at."""
 
 ROWS = 20
+_FILES = 500
 _SAMPLE = "mlstore_sample"
 
 
@@ -50,7 +53,7 @@ class Preview:
         shown = f"{self.rows.num_rows:,} of {self.total:,} rows"
         if self.seen == self.total:
             return f"{shown}, with statistics of all rows"
-        return f"{shown}, with statistics of the first {self.seen:,}; the transform learns from all"
+        return f"{shown}, with statistics of {self.seen:,} of them; the transform learns from all"
 
 
 class Builder:
@@ -75,6 +78,9 @@ class Builder:
         self.source, self.snapshot = source, rows.snapshot
         self.choices = everything(source)
         self._lake, self._rows, self._make = lake, rows, make
+        self._last: tuple[Choices, Preview] | None = None
+        self._lock, self._open = threading.Lock(), ExitStack()
+        self._cursor: Cursor | None = None
 
     @property
     def name(self) -> str:
@@ -115,14 +121,31 @@ class Builder:
             If something chosen cannot be computed.
         """
         chosen, total = choices or self.choices, self.count()
-        with self._rows.reading() as (cursor, relation):
-            sample = f"(SELECT * FROM {relation} LIMIT {SAMPLE})"
-            made = fit(cursor, query(self.source, chosen, sample), chosen.key)
+        if self._last is not None and self._last[0] == chosen:
+            return self._last[1]
+        with self._lock:
+            cursor = self._sampled()
+            made = fit(cursor, query(self.source, chosen, _SAMPLE), chosen.key)
             # Windows leave rows in no order of their own.
             windows = any(looks_back(each.steps) for each in chosen.features)
             order = f" ORDER BY {quote_all(chosen.key)}" if windows else ""
             rows = fetch(execute(cursor, f"SELECT * FROM ({made.sql}\n){order} LIMIT {ROWS}"))
-        return Preview(rows, min(SAMPLE, total), total)
+        found = Preview(rows, min(self._most, total), total)
+        self._last = (chosen, found)
+        return found
+
+    @property
+    def _most(self) -> int:
+        """How many rows are sampled: fewer where there are columns of files."""
+        return _FILES if "BLOB" in self.source.columns.values() else SAMPLE
+
+    def _sampled(self) -> Cursor:
+        """Return a cursor with the sample, which is the same one for all previews."""
+        if self._cursor is None:
+            cursor, rows = self._open.enter_context(self._rows.reading())
+            execute(cursor, f"CREATE TEMP TABLE {_SAMPLE} AS SELECT * FROM {rows} LIMIT {self._most}")
+            self._cursor = cursor
+        return self._cursor
 
     def outlook(self, choices: Choices | None = None) -> str:
         """Say what `create` would make.
@@ -136,8 +159,8 @@ class Builder:
         check_free(self._lake, name)
         row = self._lake.records.definition(name)
         if row is None or row["kind"] != KIND or row["status"] == "dropped":
-            return f"Makes the table {name}."
-        return f"{name} is there, at version {row['version']}: makes version {row['version'] + 1}."
+            return f"Create makes the table {name}."
+        return f"{name} is at version {row['version']}. Create makes a new version, if anything differs."
 
     def create(self, choices: Choices | None = None) -> Transform:
         """Make the transform: the same as its statement does.
@@ -151,6 +174,9 @@ class Builder:
 
     def close(self) -> None:
         """Forget what was found out of the table; it can still be used."""
+        with self._lock:
+            self._cursor = None
+            self._open.close()
         self._rows.close()
 
 

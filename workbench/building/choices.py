@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ TRIGGERS: Mapping[str, tuple[str, str]] = {
     "changed": ("changed >= {}%", "5"),
     "every": ("every '{}'", "1 hour"),
     "cron": ("cron '{}'", "0 6 * * *"),
+    "other": ("{}", "every '1 day' or changed >= 10%"),
 }
 """Kinds of trigger: how each is written around a value, and the value to begin with."""
 
@@ -76,6 +77,12 @@ class Choices:
         when, refit = (trigger(**given[name]) if given.get(name) else "" for name in ("when", "refit_when"))
         return cls(given["name"], tuple(given["key"]), features, when or "manual", refit)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what `of` reads."""
+        made = asdict(self)
+        refit = _kind_of(self.refit_when) if self.refit_when else None
+        return made | {"when": _kind_of(self.when), "refit_when": refit}
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -103,7 +110,19 @@ def trigger(kind: str, value: str = "") -> str:
     """
     if kind not in TRIGGERS:
         raise NotFound.named("trigger", kind, TRIGGERS)
-    return TRIGGERS[kind][0].format(value.strip().replace("'", "''"))
+    form = TRIGGERS[kind][0]
+    return form.format(value.strip().replace("'", "''") if "'" in form else value.strip())
+
+
+def _kind_of(text: str) -> dict[str, str]:
+    """Find the kind of trigger that a text is, and the value in it: what `trigger` takes."""
+    for kind, (form, _) in TRIGGERS.items():
+        before, value, after = form.partition("{}")
+        if text == form or (value and text.startswith(before) and text.endswith(after)):
+            inner = text[len(before) : len(text) - len(after)] if value else ""
+            if trigger(kind, inner.replace("''", "'") if "'" in form else inner) == text:
+                return {"kind": kind, "value": inner.replace("''", "'") if "'" in form else inner}
+    raise AssertionError("other takes any text")
 
 
 def everything(source: Source) -> Choices:

@@ -38,6 +38,7 @@ NOUNS: tuple[tuple[str, str], ...] = (
 """Where each noun lives; a test imports them all."""
 
 _LIVE = (
+    ("workbench.building.builder", "Builder"),
     ("workbench.lake.description", "Description"),
     ("workbench.lake.exploration", "Exploration"),
     ("workbench.lake.result", "Result"),

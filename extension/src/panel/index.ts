@@ -10,7 +10,7 @@ import { request } from '../api';
 import { Draft, Drafts } from '../wire';
 import { ChosenDetail, ThingDetail } from './detail';
 import { iconOf, storeIcon } from './icons';
-import { insertCell } from './insert';
+import { insertBelow, insertCell } from './insert';
 import { IChoice, StoresModel } from './model';
 import { IKernels, RunsView } from './runs';
 import { StoreTree } from './tree';
@@ -109,6 +109,13 @@ function activate(
       if (store) {
         await insertCell(app, tracker, store, args['cell'] as string);
       }
+    }
+  });
+  // A widget in an output asks so for a cell; it copies its text where nobody answers.
+  document.addEventListener(INSERT, event => {
+    const { detail } = event as CustomEvent<{ cell: string }>;
+    if (insertBelow(tracker, event.target as Node, detail.cell)) {
+      event.preventDefault();
     }
   });
   for (const command of [SHOW, REFRESH]) {

@@ -32,6 +32,23 @@ export async function insertCell(
   editor?.focus();
 }
 
+/**
+ * Inserts a cell below the one in whose output something stands; says whether it stands in one.
+ */
+export function insertBelow(tracker: INotebookTracker, place: Node, source: string): boolean {
+  const panel = tracker.find(each => each.node.contains(place));
+  const cells = panel?.content.widgets ?? [];
+  const index = cells.findIndex(each => each.node.contains(place));
+  if (!panel || index < 0) {
+    return false;
+  }
+  panel.content.activeCellIndex = index;
+  NotebookActions.insertBelow(panel.content);
+  panel.content.activeCell?.model.sharedModel.setSource(source);
+  panel.content.activeCell?.node.scrollIntoView({ block: 'nearest' });
+  return true;
+}
+
 function put(panel: NotebookPanel, source: string): void {
   const { content } = panel;
   const here = content.activeCell?.model;

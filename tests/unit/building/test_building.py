@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -199,6 +200,10 @@ def test_choices_come_as_json() -> None:
     found = Choices.of(given)
     assert found.features == (Feature("fare", (step("impute", strategy="mode"),)),)
     assert (found.when, found.refit_when) == ("changed >= 5%", "every '1 day'")
+    assert Choices.of(json.loads(json.dumps(found.to_json()))) == found
+    zone = "cron '0 6 * * *' tz 'Europe/Berlin'"
+    for when in ("manual", zone, "changed >= 5% OF (a)", "after a or on write"):
+        assert Choices.of(replace(found, when=when, refit_when="").to_json()).when == when
     assert cell_for("transform", arguments(TRIPS, found)) == (
         "%%mlstore transform f ON trips KEY (id) WHEN changed >= 5% REFIT WHEN every '1 day' AS\n"
         "select\n    id,\n    impute(fare, 'mode') as fare\nfrom trips"
@@ -212,13 +217,13 @@ def test_nothing_is_made_before_create(trips: Store) -> None:
     steps = (step("impute"), step("standardize"))
     wanted = replace(builder.choices, features=(Feature("fare", steps), Feature("area", (step("one_hot"),))))
     preview = builder.preview(wanted)
-    assert builder.outlook(wanted) == "Makes the table trips_features."
+    assert builder.outlook(wanted) == "Create makes the table trips_features."
     assert trips.head() == head
     made = builder.create(wanted)
     assert (made.name, made.key, made.on) == ("trips_features", ("id",), "trips")
     rows = trips.sql("from trips_features order by id limit 20").to_arrow()
     assert rows.equals(preview.rows.sort_by("id").cast(rows.schema))
-    assert "makes version 2" in builder.outlook(wanted)
+    assert "is at version 1. Create makes a new version" in builder.outlook(wanted)
     again = trips.execute(cell_for("transform", builder.arguments(wanted)))
     assert again.version == 1
 
@@ -227,7 +232,7 @@ def test_a_preview_says_what_it_learned_from(store: Store) -> None:
     store.load("many", store.sql(f"SELECT i AS id, i::DOUBLE AS x FROM range({2 * SAMPLE}) r(i)"), key="id")
     builder = store.build("many")
     preview = builder.preview(Choices("f", ("id",), (Feature("x", (step("min_max"),)),)))
-    assert preview.note.startswith("20 of 20,000 rows, with statistics of the first 10,000;")
+    assert preview.note.startswith("20 of 20,000 rows, with statistics of 10,000 of them;")
     assert preview.rows["x"][1].as_py() == pytest.approx(1 / (SAMPLE - 1))
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from workbench.store import Store
 
-NAMES = ("binding", "diff", "explorer", "lineage", "model", "runs", "search")
+NAMES = ("binding", "builder", "diff", "explorer", "lineage", "model", "runs", "search")
 VIEWED = {"order": [], "filters": {}, "where": ""}
 
 
@@ -38,8 +38,9 @@ def replies(widget: Widget, what: str, **given: Any) -> dict[str, Any]:
     sent: list[dict[str, Any]] = []
     widget.send = lambda content, buffers=None: sent.append(content)
     widget._reply({"id": "1", "ask": what, "given": given})
-    assert json.loads(json.dumps(sent[0]))["id"] == "1"
-    return sent[0]
+    answer = json.loads(json.dumps(sent[-1]))  # what it tells meanwhile comes before
+    assert answer["id"] == "1"
+    return sent[-1]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -115,16 +116,24 @@ def test_errors_are_answers(trips: Store) -> None:
 def test_a_widget_stands_behind_its_static_form(trips: Store) -> None:
     explored = trips.explore("trips")
     bundles: list[dict[str, Any]] = []
+    ways: list[dict[str, Any]] = []
 
     class Shell:
         class display_pub:  # noqa: N801 (it is called so)
-            publish = bundles.append
+            @staticmethod
+            def publish(data: dict[str, Any], **how: Any) -> None:
+                bundles.append(data)
+                ways.append(how)
 
-    publish(Shell, display.bundle(explored), Explorer(explored))
+    widget = Explorer(explored)
+    publish(Shell, display.bundle(explored), widget)
     static, live = bundles
     assert "mls-static" in static["text/html"]
     assert "20 of 990 rows" in static["text/plain"]
     assert list(live) == [VIEW, "text/plain"]
+    widget.restate({"text/html": "new", "text/plain": "new"})
+    assert bundles[2]["text/html"].endswith("new")
+    assert ways[2] == {**ways[0], "update": True}
 
 
 def test_the_code_of_the_stop_button_ends_its_search_and_no_other() -> None:
@@ -202,6 +211,57 @@ def test_a_binding_is_counted_and_refreshed(trained: Store) -> None:
     assert (state["missing"], state["statuses"]) == (0, [["ok", 450]])
     assert state["behind"].startswith("no")
     assert state["runs"][0]["rows"] == 50
+
+
+CHOSEN = {
+    "name": "made",
+    "key": ["id"],
+    "features": [
+        {"column": "km", "steps": [{"step": "impute", "given": {}}, {"step": "min_max"}], "name": ""}
+    ],
+    "when": {"kind": "on write", "value": ""},
+    "refit_when": None,
+}
+
+
+def test_the_builder_makes_a_statement_and_its_rows(trips: Store) -> None:
+    builder = trips.build("trips")
+    widget = choose.widget_for(builder, "build", trips)
+    assert widget is not None
+    state = json.loads(json.dumps(widget.start))
+    assert (state["total"], state["keyed"]) == (990, False)
+    assert state["columns"][2] == {"name": "km", "type": "double", "kind": "number"}
+    shown: list[Any] = []
+    widget.restate = shown.append
+    draft = replies(widget, "draft", choices=CHOSEN)["answer"]
+    assert draft["problems"] == []
+    assert draft["cell"].startswith("%%mlstore transform made ON trips KEY (id) WHEN on write AS\nselect")
+    assert "".join(text for _, text in draft["pieces"]) == draft["cell"]
+    assert [text for kind, text in draft["pieces"] if kind == "call"] == ["min_max", "impute"]
+    preview = replies(widget, "preview", choices=CHOSEN)["answer"]
+    assert [each["name"] for each in preview["columns"]] == ["id", "km"]
+    assert len(preview["rows"]) == 20
+    assert draft["cell"].splitlines()[0] in shown[0]["text/plain"]
+    assert replies(widget, "profile", column="km")["answer"]["rows"] == 990
+    head = trips.head()
+    made = replies(widget, "create", choices=CHOSEN)["answer"]
+    assert made == f"made is at version 1, in snapshot {head + 1}."
+    assert trips.execute(draft["cell"]).version == 1
+    assert builder.choices.name == "made"
+
+
+def test_the_builder_says_where_something_is_wrong(trips: Store) -> None:
+    widget = choose.widget_for(trips.build("trips"))
+    assert widget is not None
+    draft = replies(widget, "draft", choices={**CHOSEN, "name": "trips", "key": []})["answer"]
+    assert [each["place"] for each in draft["problems"]] == ["key", "name"]
+    assert draft["cell"] == ""
+    trips.sql("CREATE TABLE words AS SELECT 1 AS id, 'a' AS word")
+    widget = choose.widget_for(trips.build("words"))
+    assert widget is not None
+    text = {"column": "word", "steps": [{"step": "target_encode", "given": {"target": "word"}}]}
+    wrong = replies(widget, "preview", choices={**CHOSEN, "features": [text]})
+    assert "target_encode(word, word" in wrong["error"]["message"]
 
 
 def test_a_terminal_gets_no_widget(trips: Store) -> None:

@@ -9,6 +9,8 @@ notebook is opened without its kernel, exported, or read on GitHub.
     base        how a widget is made and asked, and how it stands beside its static form
     cells       rows as texts
     explorer    a table of any size
+    builder     a form for a transform: columns, built-in functions, statement, preview
+    highlight   a statement in colours
     model       how good a model is, its versions, buttons to deploy and roll back
     binding     coverage, errors, versions and latency of predictions
     diff        what differs between two snapshots

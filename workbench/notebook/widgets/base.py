@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +23,9 @@ _FOLDER = Path(__file__).parent
 
 
 @cache
-def script(name: str) -> str:
-    """Return the module of a widget: what all share, then its own file."""
-    return "\n".join((_FOLDER / f"{each}.js").read_text(encoding="utf-8") for each in ("common", name))
+def script(*names: str) -> str:
+    """Return the module of a widget: what all share, then these files, its own the last."""
+    return "\n".join((_FOLDER / f"{each}.js").read_text(encoding="utf-8") for each in ("common", *names))
 
 
 @cache
@@ -49,6 +49,9 @@ class Widget(anywidget.AnyWidget):
 
     aside: frozenset[str] = frozenset()
     """Questions that may take long, and are answered in a thread of their own."""
+
+    restate: Callable[[Mapping[str, str]], None] = staticmethod(lambda static: None)
+    """Replace the static form that stands beside the widget, once it was published."""
 
     def __init__(self, start: Mapping[str, Any]) -> None:
         self._threads: dict[bool, Executor] = {}
@@ -78,7 +81,13 @@ class Widget(anywidget.AnyWidget):
 def publish(shell: InteractiveShell, static: Mapping[str, str], widget: Widget) -> None:
     """Show a widget and its static form, of which one is hidden: the style sheet says which."""
     publisher: Any = shell.display_pub
-    publisher.publish({**static, "text/html": _FALLBACK + static["text/html"]})
+
+    def show(form: Mapping[str, str], *, update: bool = False) -> None:
+        shown = {**form, "text/html": _FALLBACK + form["text/html"]}
+        publisher.publish(shown, transient={"display_id": widget.model_id}, update=update)
+
+    show(static)
+    widget.restate = partial(show, update=True)
     view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
     publisher.publish({VIEW: view, "text/plain": ""})
 

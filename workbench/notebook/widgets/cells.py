@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from workbench.plain.values import column_values, is_number, texts, type_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from workbench.lake.distribution import Distribution
 
 
 def rows(table: pa.Table) -> list[dict[str, Any]]:
@@ -30,6 +33,31 @@ def columns(table: pa.Table) -> list[dict[str, Any]]:
         {"name": each.name, "type": type_name(each.type), "right": is_number(each.type)}
         for each in table.schema
     ]
+
+
+def distribution(found: Distribution) -> dict[str, Any]:
+    """Write how the values of a column are distributed, as `profile.js` draws it."""
+    ends = {f"{each}Short": _short(getattr(found, each), found.kind) for each in ("low", "high")}
+    return {**asdict(found), **ends}
+
+
+def _short(value: str | None, kind: str) -> str:
+    """Write an end of a range so that two of them fit under a chart.
+
+    Examples
+    --------
+    >>> _short("199999", "number"), _short("0.125", "number"), _short("2024-01-01 12:30:00", "time")
+    ('200k', '0.125', '2024-01-01')
+    """
+    if value is None or kind not in ("number", "time"):
+        return ""
+    if kind == "time":
+        return value[:10]
+    number = float(value)
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if size <= abs(number) < 1e13:
+            return f"{number / (1e3 if letter == 'k' else size):.4g}{letter}"
+    return f"{number:.4g}"
 
 
 def differences(table: pa.Table) -> list[dict[str, Any]]:

@@ -22,6 +22,10 @@ def widget_for(value: Any, verb: str = "", store: Store | None = None) -> Widget
         from workbench.notebook.widgets.explorer import Explorer
 
         return Explorer(value)
+    if type(value).__name__ == "Builder":
+        from workbench.notebook.widgets.builder import Form
+
+        return Form(value)
     if verb == "diff" and store is not None and len(value):
         from workbench.notebook.widgets.diff import Diff
 

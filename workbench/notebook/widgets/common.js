@@ -116,8 +116,10 @@ function frame(model, el, title, kind) {
 
 /** Let JupyterLab have the shortcuts with Ctrl or Cmd that a widget does not use, such as the one to save. */
 function passOn(event) {
+  // Shortcuts of one letter are for whatever has the focus and is no text field: a list of choices, a button.
+  if (!(event.ctrlKey || event.metaKey)) return event.stopPropagation();
   const text = event.target.matches("input:not([type=checkbox],[type=range]),textarea");
-  if (event.defaultPrevented || !(event.ctrlKey || event.metaKey) || (text && event.key !== "s")) return;
+  if (event.defaultPrevented || (text && event.key !== "s")) return;
   const taken = !event.currentTarget.parentElement.dispatchEvent(new KeyboardEvent("keydown", event));
   if (taken) event.preventDefault();
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ _OPEN = 4
 class Explorer(Widget):
     """A table to scroll, sort and filter, as it was at any snapshot."""
 
-    _esm = script("explorer")
+    _esm = script("profile", "explorer")
     _css = style()
     aside = frozenset({"profile", "past"})
 
@@ -62,8 +61,7 @@ class Explorer(Widget):
     ) -> dict[str, Any]:
         """Return how the values of a column are distributed."""
         (found,) = self._at(snapshot, changes).profile([column], _view(**{**view, "order": ()}))
-        ends = {f"{each}Short": _short(getattr(found, each), found.kind) for each in ("low", "high")}
-        return {**dataclasses.asdict(found), **ends}
+        return cells.distribution(found)
 
     def answer_past(self) -> list[dict[str, Any]]:
         """List the snapshots that changed the table, each with what it did, oldest first."""
@@ -106,22 +104,3 @@ def _view(
     order: Sequence[Sequence[Any]] = (), filters: dict[str, str] | None = None, where: str = ""
 ) -> View:
     return View(tuple((str(name), bool(down)) for name, down in order), filters or {}, where)
-
-
-def _short(value: str | None, kind: str) -> str:
-    """Write an end of a range so that two of them fit under a chart.
-
-    Examples
-    --------
-    >>> _short("199999", "number"), _short("0.125", "number"), _short("2024-01-01 12:30:00", "time")
-    ('200k', '0.125', '2024-01-01')
-    """
-    if value is None or kind not in ("number", "time"):
-        return ""
-    if kind == "time":
-        return value[:10]
-    number = float(value)
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if size <= abs(number) < 1e13:
-            return f"{number / (1e3 if letter == 'k' else size):.4g}{letter}"
-    return f"{number:.4g}"
