@@ -35,6 +35,7 @@ store.sql('update trips set km = km + 1 where id < 3');"""
 
 SHOWN = {
     "explore trips": ("trips", "300 rows", "km"),
+    "build trips": ("transform trips_features ON trips KEY (id)", "20 of 300 rows", "km"),
     "diff trips@3": ("3 changed", "km_before"),
     "runs": ("trip_features", "slow", "late"),
     "lineage late": ("trips", "trip_features", "slow"),
