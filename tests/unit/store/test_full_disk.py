@@ -50,13 +50,13 @@ def space():
     return found.f_bavail * found.f_frsize
 
 
-many = store.sql(rows.format(5000, 3_000_000))
+many = store.sql(rows.format(5000, 6_000_000))
 with full():
     store.load("rows", many)
 with full():
-    store.sql(f"insert into rows {rows.format(5000, 3_000_000)}")
+    store.sql(f"insert into rows {rows.format(5000, 6_000_000)}")
 with full():
-    store.sql(f"create table wide as {rows.format(5000, 3_000_000)}")
+    store.sql(f"create table wide as {rows.format(5000, 6_000_000)}")
 
 with open(disk / "ballast", "wb", buffering=0) as ballast:
     try:
