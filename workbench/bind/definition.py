@@ -11,6 +11,7 @@ from workbench.derivation import Derivation, Plan, Run
 from workbench.errors import InvalidData, NotFound, Unsupported
 
 if TYPE_CHECKING:
+    from workbench.engines.duckdb import Cursor
     from workbench.lake import Lake
 
 KIND = "binding"
@@ -175,9 +176,9 @@ def _side_name(column: str, taken: set[str]) -> str:
     return name
 
 
-def bindings(lake: Lake) -> list[Binding]:
+def bindings(lake: Lake, cursor: Cursor | None = None) -> list[Binding]:
     """List the bindings of a lake, oldest first."""
-    return [Binding.from_record(row) for row in lake.records.definitions(KIND)]
+    return [Binding.from_record(row) for row in lake.records.definitions(KIND, cursor=cursor)]
 
 
 def find_binding(lake: Lake, name: str) -> Binding:

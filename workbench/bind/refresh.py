@@ -220,7 +220,7 @@ class _Filling:
         newest = self.lake.records.definition(binding.name, cursor=tx.cursor)
         if newest is None or newest["status"] == "dropped" or newest["version"] != binding.version:
             raise Conflict(f"{binding.name!r} was defined anew meanwhile.", hint="Run it again.")
-        alone = is_untouched(tx.cursor, self.work.side, self.seen, self.lake.head(tx.cursor))
+        alone = is_untouched(tx.cursor, self.work.side, self.seen, tx.head)
         if not alone or (
             self.commits
             and self.lake.records.watermarks(binding.name, cursor=tx.cursor) != self.work.watermarks
@@ -272,7 +272,7 @@ class _Filling:
         """Record what the model reads now, and make the view anew if it shows something else."""
         work, binding = self.work, self.work.binding
         reads = replace(binding, reads=work.columns, sources=work.inputs)
-        known = [reads if each.name == binding.name else each for each in bindings(self.lake)]
+        known = [reads if each.name == binding.name else each for each in bindings(self.lake, tx.cursor)]
         bound = [each for each in known if each.view == binding.view]
         changed = (reads.reads, reads.inputs) != (binding.reads, binding.inputs)
         if changed:

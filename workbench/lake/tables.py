@@ -70,15 +70,17 @@ class Tables:
 
     def all(self, cursor: Cursor | None = None) -> list[TableInfo]:
         """List all relations, in the order of the schemas, then by name."""
-        columns = self._lake.kept.get("columns", (SCHEMA,), cursor, _read_columns)
+        return list(self._lake.kept.get("relations", (SCHEMA, "tables"), cursor, self._read))
+
+    def _read(self, cursor: Cursor) -> list[TableInfo]:
         keys = self._keys(cursor)
         found = [
-            TableInfo(schema, name, dict(described), *keys.get((schema, name.lower()), ((), False)))
-            for (schema, name), described in columns.items()
+            TableInfo(schema, name, described, *keys.get((schema, name.lower()), ((), False)))
+            for (schema, name), described in _read_columns(cursor).items()
         ]
         return sorted(found, key=lambda table: (SCHEMAS.index(table.schema), table.name))
 
-    def _keys(self, cursor: Cursor | None) -> dict[tuple[str, str], tuple[tuple[str, ...], bool]]:
+    def _keys(self, cursor: Cursor) -> dict[tuple[str, str], tuple[tuple[str, ...], bool]]:
         rows = self._lake.records.kept("tables", cursor=cursor)
         # CREATE OR REPLACE TABLE may write the name in another case.
         return {(row["schema"], row["name"].lower()): (tuple(row["key"]), row["auto"]) for row in rows}

@@ -47,6 +47,9 @@ __all__ = [
 
 ALIASES = ("champion", "latest")
 
+_MADE_OF = ("models", "deployments", "definitions")
+"""The records that tell of a model."""
+
 
 def get(lake: Lake, ref: str) -> Model:
     """Return a model: `late@2`, `late@champion`, `late@latest`, or `late`.
@@ -98,12 +101,16 @@ def versions(lake: Lake, name: str) -> list[Model]:
     NotFound
         If there is no model of this name.
     """
-    definition = lake.records.definition(name)
-    active = definition and definition["kind"] == KIND and definition["status"] != "dropped"
-    found = find_versions(lake, definition["name"]) if definition and active else []
+
+    def read(reader: Cursor) -> list[Model]:
+        definition = lake.records.definition(name, cursor=reader)
+        active = definition and definition["kind"] == KIND and definition["status"] != "dropped"
+        return find_versions(lake, definition["name"], reader) if definition and active else []
+
+    found = lake.kept.get(f"active model {name}", _MADE_OF, None, read)
     if not found:
         raise NotFound.named("model", name, names(lake))
-    return found
+    return list(found)
 
 
 def find_versions(lake: Lake, name: str, cursor: Cursor | None = None) -> list[Model]:
@@ -118,7 +125,7 @@ def find_versions(lake: Lake, name: str, cursor: Cursor | None = None) -> list[M
         trigger = definition["definition"]["when"] if definition else "manual"
         return [Model.from_record(row, deployed=row["version"] == deployed, trigger=trigger) for row in rows]
 
-    return list(lake.kept.get(f"model {name}", ("models", "deployments", "definitions"), cursor, read))
+    return list(lake.kept.get(f"model {name}", _MADE_OF, cursor, read))
 
 
 def names(lake: Lake) -> list[str]:
