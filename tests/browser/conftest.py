@@ -11,8 +11,10 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,6 +54,17 @@ class Lab:
     work: Path
     data: Path
     settings: Path
+
+    def end_kernels(self) -> None:
+        """End what a test has started: it would take memory until the last test."""
+        headers = {"Authorization": f"token {self.token}"}
+        address = f"{self.url}/api/kernels"
+        with urllib.request.urlopen(urllib.request.Request(address, headers=headers)) as answer:
+            kernels = json.load(answer)
+        for each in kernels:
+            ended = urllib.request.Request(f"{address}/{each['id']}", headers=headers, method="DELETE")
+            with suppress(urllib.error.HTTPError):  # it ended meanwhile
+                urllib.request.urlopen(ended).close()
 
     def trust(self, notebook: Path) -> str:
         """Copy a notebook here and trust it, as JupyterLab trusts what was run in it; return its name."""
@@ -253,6 +266,7 @@ def visit(browser: Browser, lab: Lab, request: pytest.FixtureRequest) -> Iterato
     yield here
     here.shoot(f"last-{request.node.name}")
     context.close()
+    lab.end_kernels()
 
 
 def _gate(here: Visit) -> Callable[[Route], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sqlite3
@@ -14,6 +15,8 @@ from playwright.sync_api import Locator, expect
 
 import workbench
 from workbench.lake.folder import CATALOG
+from workbench.plain.running import announced
+from workbench.progress import Event
 from workbench.store import Store
 
 if TYPE_CHECKING:
@@ -229,6 +232,23 @@ def test_what_runs_is_seen_again_after_the_page_is_loaded_again(panel: Visit, ta
     expect(item(tree, "taxi/mlstore")).to_contain_text("open")
     expect(item(tree, "after")).to_be_visible()
     taxi.drop("after")
+
+
+def test_how_far_another_process_is(panel: Visit, taxi: Store) -> None:
+    unfold(show(panel))
+    card = panel.page.locator(".mlp-run-now")
+    with announced(taxi.folder, "refresh tip_guess") as tell:
+        tell(Event("Predicting", 300, 1200, note="300 of 1,200 rows"))
+        bar = card.get_by_role("progressbar")
+        expect(bar).to_have_attribute("aria-valuenow", "25")
+        expect(card).to_contain_text("Predicting · 25 % · 300 of 1,200 rows")
+        tell(Event("Predicting", 900, 1200))
+        expect(bar).to_have_attribute("aria-valuenow", "75")
+        # It runs in no kernel of this server, which could be interrupted.
+        expect(card).to_contain_text(f"process {os.getpid()}")
+        expect(card.get_by_role("button", name="Cancel refresh tip_guess")).to_be_disabled()
+        panel.shoot("panel-progress")
+    expect(card).to_have_count(0)
 
 
 def test_two_notebooks_on_one_store_and_a_failed_run(panel: Visit, taxi: Store) -> None:

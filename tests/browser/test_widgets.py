@@ -343,6 +343,12 @@ def test_the_pages_of_a_model_and_a_binding(clean: Visit) -> None:
     page.get_by_text("What it was made from").click()
     assert "[object" not in page.inner_text()
     visit.shoot("model-light")
+    chart = visit.cell(1).locator("canvas")
+    expect(chart).to_be_visible()
+    box = chart.bounding_box()
+    assert box is not None and box["width"] > 600
+    chart.scroll_into_view_if_needed()
+    visit.shoot("charts-light")
     page.get_by_role("button", name="Deploy version 2").click()
     expect(page).to_contain_text("Make slow@2 the champion?")
     page.get_by_role("button", name="No").click()
@@ -364,6 +370,12 @@ def test_the_pages_of_a_model_and_a_binding(clean: Visit) -> None:
     visit.shoot("binding-dark")
     visit.cell(1).evaluate("element => element.scrollIntoView({block: 'start'})")
     visit.shoot("model-dark")
+    outputs = visit.run(1)
+    # The page of the model, its static form, which hides behind it, and the charts.
+    expect(outputs).to_have_count(3)
+    expect(chart).to_be_visible()
+    chart.scroll_into_view_if_needed()
+    visit.shoot("charts-dark")
 
 
 SEARCH = """\

@@ -32,6 +32,9 @@ const model = draw(
 export const columnIcon = draw('column', '<path d="M8 3v10"/>');
 export const keyIcon = draw('key', '<circle cx="5" cy="8" r="2.5"/><path d="M7.5 8h6M11 8v2.2M13.5 8v2"/>');
 
+export const okIcon = draw('ok', '<path d="m3 8.6 3.2 3.2L13 4.6"/>');
+export const failedIcon = draw('failed', '<path d="m4 4 8 8m0-8-8 8"/>');
+
 const KINDS: Record<string, LabIcon> = { table, query, transform, binding, model, predictions: table };
 
 export function iconOf(kind: string): LabIcon {

@@ -2,6 +2,7 @@
 import { stopIcon } from '@jupyterlab/ui-components';
 import React, { useState } from 'react';
 import { RunRow, Running, Runs, StoreState } from '../wire';
+import { failedIcon, okIcon } from './icons';
 import { StoresModel } from './model';
 import { ago, compact, lasting, ProblemBox, useAsked, useModel, useNow, Waiting } from './parts';
 
@@ -82,15 +83,15 @@ function RunningCard(props: {
         <span style={percent === null ? {} : { width: `${percent}%` }} />
       </div>
       <div className="mlp-hint">
-        {stopping
-          ? 'Stopping …'
-          : [running.step, percent === null ? '' : `${percent} %`].filter(Boolean).join(' · ')}
-        {running.note && ` · ${running.note}`}
+        <span className="mlp-label">
+          {(stopping ? ['Stopping …'] : [running.step, percent === null ? '' : `${percent} %`, running.note])
+            .filter(Boolean)
+            .join(' · ')}
+        </span>
         <span className="mlp-aside">{lasting(now / 1000 - running.started)}</span>
       </div>
-      <div className="mlp-hint" title={store.folder}>
-        {where}
-        {several && ` · ${store.path}`}
+      <div className="mlp-hint" title={`${where} · ${store.folder}`}>
+        <span className="mlp-label">{several ? `${where} · ${store.path}` : where}</span>
       </div>
     </section>
   );
@@ -123,11 +124,14 @@ function PastRun({ run }: { run: RunRow }): JSX.Element {
       <button className="mlp-past-head" aria-expanded={open} onClick={() => setOpen(!open)}>
         <span
           className={`mlp-state ${run.failed ? 'mlp-state-failed' : 'mlp-state-ok'}`}
+          role="img"
           aria-label={run.failed ? 'failed' : 'ok'}
         >
-          {run.failed ? '✕' : '✓'}
+          {run.failed ? <failedIcon.react tag="span" /> : <okIcon.react tag="span" />}
         </span>
-        <span className="mlp-label">{run.name}</span>
+        <span className="mlp-label" title={run.name}>
+          {run.name}
+        </span>
         <span className="mlp-aside">{run.failed || run.written === 0 ? '' : `+${compact(run.written)}`}</span>
         <span className="mlp-aside">{lasting(run.seconds)}</span>
         <time className="mlp-aside" dateTime={run.started}>

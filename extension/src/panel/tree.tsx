@@ -256,7 +256,7 @@ function Row({
       tabIndex={tabbed ? 0 : -1}
       data-id={row.id}
       style={{ paddingLeft: 6 + (row.level - 1) * 12 }}
-      title={row.store ? row.store.folder : undefined}
+      title={titleOf(row)}
       onFocus={onFocus}
       onClick={onChoose}
       onDoubleClick={onOpen}
@@ -310,6 +310,11 @@ function Row({
       )}
     </div>
   );
+}
+
+/** Says in full what a row has no place for. */
+function titleOf(row: IRow): string | undefined {
+  return row.store?.folder ?? (row.column ? `${row.label}: ${row.column.type}` : row.item && row.label);
 }
 
 function rowsOf(

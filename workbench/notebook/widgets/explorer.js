@@ -168,7 +168,7 @@ class Explorer {
     say(past.length - 1);
     this.past.replaceChildren(
       button("‹", () => shift(-1), { "aria-label": "Earlier snapshot", "data-asks": true }), slider,
-      button("›", () => shift(1), { "aria-label": "Later snapshot", "data-asks": true }), label, h("label", {}, changes, " what changed"));
+      button("›", () => shift(1), { "aria-label": "Later snapshot", "data-asks": true }), label, h("label", {}, changes, "what changed"));
   }
 
   close() {

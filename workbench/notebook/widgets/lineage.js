@@ -159,7 +159,7 @@ class Graph {
         for (const each of event.target.parentElement.children) each.setAttribute("aria-pressed", String(each === event.target));
         told.replaceChildren(...this.pairs(node.name, column));
       }, { "aria-pressed": "false" }));
-    return h("div", {}, h("div", { class: "mlw-choices" }, list), told);
+    return h("div", {}, h("div", { class: "mls-title" }, "Follow a column"), h("div", { class: "mlw-choices" }, list), told);
   }
 
   pairs(name, column) {

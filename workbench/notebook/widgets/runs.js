@@ -84,7 +84,7 @@ export default {
           chosen = null;
           draw();
         },
-      }), " only failed"));
+      }), "only failed"));
     here.body.append(tools, place, list);
     draw();
     return () => here.ask.close();
