@@ -132,6 +132,7 @@ def _describe_binding(lake: Lake, binding: Binding) -> Description:
     facts = {
         "on": binding.on,
         "model": binding.model,
+        "asked": binding.asked,
         "read in": binding.view,
         "side table": binding.output,
         "when": binding.trigger,

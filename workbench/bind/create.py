@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.bind.definition import KIND, OUTPUTS, Binding, bindings
 from workbench.bind.patience import calls_per_second
-from workbench.bind.predictors import Predictor
+from workbench.bind.predictors import Predictor, choose_way
+from workbench.bind.predictors.fastest import SAMPLE_ROWS
 from workbench.bind.refresh import refresh_binding
 from workbench.bind.source import Source, read_source
 from workbench.bind.view import columns_of, show_bindings, shown_columns
@@ -79,6 +80,7 @@ def _create(lake: Lake, draft: Binding) -> tuple[Binding, bool]:
         if replace(same, version=1, snapshot=None, limits=draft.limits) == draft:
             return same, False
     draft = replace(draft, version=previous["version"] + 1 if previous else 1)
+    draft = draft.chosen(_choose(lake, source, columns, predictor))
     return _define(lake, draft, source, predictor, side if makes else None, previous), True
 
 
@@ -95,6 +97,17 @@ def _try(predictor: Predictor, rows: pa.Table) -> None:
     except InvalidRows as error:
         if len(error.rows) == rows.num_rows:
             raise
+
+
+def _choose(
+    lake: Lake, source: Source, columns: tuple[str, ...], predictor: Predictor
+) -> dict[str, Any] | None:
+    """Choose on rows of the table in which way the model is asked."""
+    if ":" in predictor.ref or not columns:
+        return None
+    with lake.pinned() as (cursor, _):
+        rows = execute(cursor, f"{source.select(columns)} LIMIT {SAMPLE_ROWS}").to_arrow_table()
+    return choose_way(predictor, rows)
 
 
 def _define(

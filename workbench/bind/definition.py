@@ -58,6 +58,10 @@ class Binding:
         in a time, as in "5/s".
     reads : tuple of str or None
         The columns that the model asked for when it was last used.
+    asked : str
+        In which way the model is asked: the fastest that agrees with its library, and by how much.
+    choice : dict or None
+        The same as a record: which version was tried, on how many rows.
     sources : tuple of str
         The tables it reads, qualified; empty means `on` alone.
     limits : Limits
@@ -77,6 +81,8 @@ class Binding:
     retry: int = 0
     rate: str | None = None
     reads: tuple[str, ...] | None = field(default=None, compare=False)
+    asked: str = field(default="", compare=False)
+    choice: Mapping[str, Any] | None = field(default=None, compare=False)
     sources: tuple[str, ...] = ()
     version: int = 1
     fingerprint: str = ""
@@ -130,6 +136,12 @@ class Binding:
         """
         taken = {each.lower() for each in self.key}
         return tuple(_side_name(each, taken) for each in self.key)
+
+    def chosen(self, choice: Mapping[str, Any] | None) -> Binding:
+        """Return it with the way in which its model is asked; None leaves that as it is."""
+        if choice is None:
+            return self
+        return replace(self, choice=choice, asked=f"{choice['model']}: {choice['engine_trials']}")
 
     def plan(self, lake: Lake, *, full: bool = False) -> Plan:
         """Say what a refresh would do now."""

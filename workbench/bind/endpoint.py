@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.bind.definition import Binding
 from workbench.bind.fill import Asker, arrow_type
-from workbench.bind.predictors import Predictor
+from workbench.bind.predictors import Predictor, Trained
 from workbench.bind.source import read_source
 from workbench.bind.work import find_bound
 from workbench.engines.duckdb import execute
@@ -61,6 +61,8 @@ class Endpoint:
         self._kind = arrow_type(cursor, self.predictor.value_type)
         # Whatever is loaded late is loaded now, and not when the first request waits for it.
         self.predictor.predict(_batch(self.inputs, []))
+        if isinstance(self.predictor, Trained):
+            self.predictor.get_ready()
 
     @property
     def ref(self) -> str:

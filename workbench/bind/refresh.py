@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from workbench.bind.definition import KIND, Binding, bindings
 from workbench.bind.fill import BATCH_ROWS, Asker, arrow_type
-from workbench.bind.predictors import how_asked
+from workbench.bind.predictors import how_asked, way_of
 from workbench.bind.view import show_bindings, shown_columns
 from workbench.bind.work import HASH, Work, look
 from workbench.derivation import Full, Noop, Plan, Run
@@ -271,10 +271,10 @@ class _Filling:
     def _show(self, tx: Transaction) -> None:
         """Record what the model reads now, and make the view anew if it shows something else."""
         work, binding = self.work, self.work.binding
-        reads = replace(binding, reads=work.columns, sources=work.inputs)
+        reads = replace(binding, reads=work.columns, sources=work.inputs).chosen(way_of(work.predictor))
         known = [reads if each.name == binding.name else each for each in bindings(self.lake, tx.cursor)]
         bound = [each for each in known if each.view == binding.view]
-        changed = (reads.reads, reads.inputs) != (binding.reads, binding.inputs)
+        changed = (reads.reads, reads.inputs, reads.asked) != (binding.reads, binding.inputs, binding.asked)
         if changed:
             self.lake.records.define(
                 tx, KIND, binding.name, binding.version, binding.fingerprint, reads.to_record()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from workbench.bind.definition import Binding
 from workbench.bind.isolation import open_predictor
 from workbench.bind.patience import Patient
+from workbench.bind.predictors import prefer_way
 from workbench.bind.source import Source, read_source
 from workbench.derivation import Full, Incremental, Noop, Plan
 from workbench.engines.duckdb import Cursor, execute
@@ -199,6 +200,7 @@ def find_predictor(lake: Lake, cursor: Cursor, binding: Binding, source: Source)
     columns = [source.spelled(each) for each in binding.columns or source.columns]
     schema = execute(cursor, f"{source.select(columns)} LIMIT 0").to_arrow_table().schema
     found = open_predictor(lake, binding.model, schema, isolate=binding.isolate)
+    prefer_way(found, binding.choice)
     if binding.retry or binding.rate:
         return Patient(found, binding.retry, binding.rate)
     return found

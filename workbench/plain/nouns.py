@@ -20,7 +20,7 @@ ROWS = 20
 
 _NESTED_ROWS = 10
 _CODE = ("query", "sql", "body", "code", "call")
-_SILENT = ("id", "fingerprint", "definition", "digest", "expanded", "fitted", "state")
+_SILENT = ("id", "fingerprint", "definition", "digest", "expanded", "fitted", "state", "choice")
 
 
 @dataclass(frozen=True, slots=True)

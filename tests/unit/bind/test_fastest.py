@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,9 +14,12 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from xgboost import XGBClassifier
 
-from workbench.bind.predictors import resolve
+import workbench
+from workbench.bind.predictors import fastest, resolve, trained
 from workbench.bind.predictors.fastest import LEAST_ROWS, candidates_for, choose
 from workbench.lake import Lake
+from workbench.plain import nouns, text
+from workbench.store import Store
 from workbench.train.dataset import FeatureSpec
 from workbench.train.definition import Training
 from workbench.train.registry import Fitted
@@ -98,6 +102,12 @@ def test_what_cannot_be_converted_is_said() -> None:
     assert "onnx" in choice.describe()
 
 
+def test_on_few_rows_nothing_is_converted() -> None:
+    model = LogisticRegression().fit(MATRIX, CLASSES)
+    choice = choose(candidates_for(fitted(model, "binary"), 4), MATRIX[:500])
+    assert choice.describe().endswith("onnx was not tried: there are few rows")
+
+
 def test_a_large_batch_decides_and_a_small_one_does_not(lake: Lake) -> None:
     with lake.commit("test") as tx:
         tx.cursor.execute(
@@ -114,3 +124,61 @@ def test_a_large_batch_decides_and_a_small_one_does_not(lake: Lake) -> None:
     assert "× the library on 2,000 rows" in predictor.choice.describe()
     assert many["value"].slice(0, 1000).to_pylist() == few["value"].to_pylist()
     assert np.allclose(many["score"].slice(0, 1000).to_numpy(), few["score"].to_numpy(), atol=1e-5)
+
+
+ROWS = "SELECT i AS id, (i * 7919) % 1000 / 10.0 AS a, (i * 7919) % 1000 > 500 AS high FROM range({}) AS r(i)"
+
+
+def test_the_way_is_chosen_when_a_model_is_bound_and_shown(store: Store) -> None:
+    store.load("points", store.sql(ROWS.format(3000)), key="id")
+    store.train("high", "FROM points", label="high", key="id", model="logistic")
+    binding = store.bind("p", on="points", model="high")
+    assert re.match(r"high@1: (native|onnx), \d+\.\d× the library on 2,000 rows, (at|with)", binding.asked)
+    assert binding.asked in text.render(nouns.blocks(binding))
+    assert store.describe("p").facts["asked"] == binding.asked
+    # The same cell again, and a refresh, leave it as it was.
+    head = store.head()
+    assert store.bind("p", on="points", model="high").asked == binding.asked
+    assert store.head() == head
+    store.sql("INSERT INTO points VALUES (5000, 1.5, NULL)")
+    assert store.describe("p").facts["asked"] == binding.asked
+    # Another version is another model: it is chosen anew by the refresh that follows it.
+    store.train("high", "FROM points WHERE id < 2000", label="high", key="id", model="xgboost")
+    assert store.describe("p").facts["asked"].startswith("high@2: ")
+
+
+def test_the_way_that_was_chosen_is_taken(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also by the next process: it stands in the record of the binding."""
+    store.load("points", store.sql(ROWS.format(60_000)), key="id")
+    store.train("high", "FROM points WHERE id < 5000", label="high", key="id", model="logistic")
+    asked: list[int] = []
+
+    class Watched(fastest.Compiled):
+        def answer(self, matrix: Any) -> Any:
+            asked.append(len(matrix))
+            return super().answer(matrix)
+
+    monkeypatch.setattr(fastest, "_best", lambda trials: "onnx")
+    monkeypatch.setattr(trained, "Compiled", Watched)
+    trained._compiled.cache_clear()
+    store.bind("p", on="points", model="high", when="manual")
+    assert sum(asked) == 60_000
+    wanted = store.sql("SELECT id, p FROM predictions.points").to_arrow()
+    with workbench.connect(store.folder) as again:
+        del asked[:]
+        again.refresh("p", full=True)
+        assert sum(asked) == 60_000
+        assert again.sql("SELECT id, p FROM predictions.points").to_arrow().equals(wanted)
+        monkeypatch.setattr(fastest, "_best", lambda trials: "library")
+        again.bind("q", on="points", model="high")
+        assert "library, 1.0× the library" in again.describe("q").facts["asked"]
+    trained._compiled.cache_clear()
+
+
+def test_a_table_with_few_rows_is_asked_later(store: Store) -> None:
+    store.load("points", store.sql(ROWS.format(3000)), key="id")
+    store.train("high", "FROM points", label="high", key="id", model="logistic")
+    store.load("few", store.sql(ROWS.format(9)), key="id")
+    assert store.bind("p", on="few", model="high").asked == ""
+    store.sql(f"INSERT INTO few SELECT id + 10, a, high FROM ({ROWS.format(2500)})")
+    assert "on 2,000 rows" in store.describe("p").facts["asked"]

@@ -6,7 +6,8 @@ A reference without a prefix is a model trained here. A new kind is a module and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from workbench.bind.predictors.fastest import Choice
@@ -17,7 +18,7 @@ from workbench.bind.predictors.packaged import Packaged
 from workbench.bind.predictors.protocol import BATCH_ROWS, Predictor
 from workbench.bind.predictors.registered import Registered
 from workbench.bind.predictors.trained import Trained
-from workbench.errors import InvalidData, NotFound
+from workbench.errors import InvalidData, InvalidRows, NotFound
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,8 +33,11 @@ __all__ = [
     "Predictor",
     "Registered",
     "Trained",
+    "choose_way",
     "how_asked",
+    "prefer_way",
     "resolve",
+    "way_of",
 ]
 
 PREFIXES: dict[str, Callable[[Any, str, Any], Predictor]] = {
@@ -49,6 +53,28 @@ def how_asked(predictor: Predictor) -> dict[str, Any]:
     """Say in which way a model is asked and why, for the details of a run; empty where nothing was tried."""
     choice: Choice | None = getattr(predictor, "choice", None)
     return choice.to_record() if choice is not None else {}
+
+
+def choose_way(predictor: Predictor, rows: pa.Table) -> dict[str, Any] | None:
+    """Choose on some rows how a model is asked, as a record; None where it cannot be tried on them."""
+    choose = getattr(predictor, "choose", None)
+    if choose is not None:
+        with suppress(InvalidRows):
+            choose(rows)
+    return way_of(predictor)
+
+
+def way_of(predictor: Predictor) -> dict[str, Any] | None:
+    """Return what was chosen of the ways to ask a model, as a record; None where nothing was."""
+    how = how_asked(predictor)
+    return {"model": predictor.ref, **how} if how else None
+
+
+def prefer_way(predictor: Predictor, chosen: Mapping[str, Any] | None) -> None:
+    """Let a model be asked as it was chosen before, where it can be asked in several ways."""
+    prefer = getattr(predictor, "prefer", None)
+    if prefer is not None:
+        prefer(chosen)
 
 
 def resolve(lake: Lake, ref: str, schema: pa.Schema | None = None) -> Predictor:

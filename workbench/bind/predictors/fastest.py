@@ -28,7 +28,10 @@ ONNX = "onnx"
 
 SAMPLE_ROWS = 2_000
 LEAST_ROWS = 50_000
-"""Below so many rows the trial costs more than it can save."""
+"""Below so many rows a trial, or to convert a model, costs more than it can save."""
+
+FEW_ROWS = 100
+"""What agrees on fewer rows than these says little."""
 
 TOLERANCE = 1e-5
 """How far an answer may be from the library's: a probability, or a value in standard deviations."""
@@ -67,8 +70,8 @@ class Choice:
     trials: tuple[Trial, ...]
 
     def to_record(self) -> dict[str, Any]:
-        """Return it as JSON values, for the details of a run."""
-        return {"engine": self.engine, "engine_trials": self.describe()}
+        """Return it as JSON values, for the details of a run and the record of a binding."""
+        return {"engine": self.engine, "engine_rows": self.rows, "engine_trials": self.describe()}
 
     def describe(self) -> str:
         """Say what was chosen, and by how much the others are slower or wrong.
@@ -77,11 +80,13 @@ class Choice:
         --------
         >>> trials = (Trial("library", 0.02, 0.0), Trial("native", 0.01, 0.0), Trial("onnx", 0.004, 0.3))
         >>> Choice("native", 2000, trials).describe()
-        'native, 2.0× the library on 2,000 rows; onnx differs by 0.3'
+        'native, 2.0× the library on 2,000 rows, with the same answers; onnx differs by 0.3'
         """
         by_name = {each.engine: each for each in self.trials}
-        gain = by_name[REFERENCE].seconds / max(by_name[self.engine].seconds, 1e-9)
-        said = [f"{self.engine}, {gain:.1f}× the library on {self.rows:,} rows"]
+        chosen = by_name[self.engine]
+        gain = by_name[REFERENCE].seconds / max(chosen.seconds, 1e-9)
+        far = f"at most {chosen.difference:.1g} from it" if chosen.difference else "with the same answers"
+        said = [f"{self.engine}, {gain:.1f}× the library on {self.rows:,} rows, {far}"]
         for each in self.trials:
             if each.note:
                 said.append(f"{each.engine} {each.note}")
@@ -99,22 +104,31 @@ def choose(candidates: Mapping[str, Callable[[], Ask]], matrix: Matrix) -> Choic
     ----------
     candidates : mapping of str to callable
         For each way what makes it ready; the library's is among them, and the first. What has to be
-        converted is left out when a second was spent.
+        converted is left out when a second was spent, and for few rows.
     matrix : array of float32 (rows × features)
     """
     started = time.perf_counter()
     wanted = candidates[REFERENCE]()(matrix)
     trials = []
     for name, make in candidates.items():
-        if name not in (REFERENCE, NATIVE) and time.perf_counter() - started > _BUDGET:
-            trials.append(Trial(name, 0.0, None, "was not tried: no time was left"))
-            continue
+        if name not in (REFERENCE, NATIVE):
+            left_out = _left_out(len(matrix), time.perf_counter() - started)
+            if left_out:
+                trials.append(Trial(name, 0.0, None, f"was not tried: {left_out}"))
+                continue
         try:
             ask = make()
             trials.append(Trial(name, _seconds(ask, matrix), _difference(ask(matrix), wanted)))
         except Exception as error:  # noqa: BLE001 (converters raise anything for what they do not know)
             trials.append(Trial(name, 0.0, None, f"cannot be used ({type(error).__name__})"))
     return Choice(_best(trials), len(matrix), tuple(trials))
+
+
+def _left_out(rows: int, seconds: float) -> str:
+    """Say why a way for which the model has to be converted is not tried."""
+    if rows < SAMPLE_ROWS:
+        return "there are few rows"
+    return "no time was left" if seconds > _BUDGET else ""
 
 
 def _best(trials: list[Trial]) -> str:

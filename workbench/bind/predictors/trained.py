@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from workbench.bind.predictors.fastest import (
+    FEW_ROWS,
     LEAST_ROWS,
     NATIVE,
     ONNX,
@@ -31,14 +35,14 @@ _SUPERVISED = ("regression", "binary", "multiclass")
 
 
 class Trained:
-    """A model trained by this store.
+    """A model trained by this store, asked by the fastest way that agrees with its library.
 
-    The first large batch decides how it is asked: by the fastest way that agrees with the library.
+    Which that is was decided for its binding (`prefer`), or is by the first large batch.
 
     Attributes
     ----------
     choice : Choice or None
-        What was decided, once there was a large batch.
+        What was decided by this object.
     """
 
     batch_rows = BATCH_ROWS
@@ -46,7 +50,9 @@ class Trained:
     def __init__(self, lake: Lake, ref: str, schema: pa.Schema | None = None) -> None:
         self._model = _find(lake, ref)
         self._lake = lake
-        self._fitted: Fitted | None = None
+        self._ways: dict[str, Fitted] = {}
+        self._preferred = NATIVE
+        self._least = LEAST_ROWS
         self.choice: Choice | None = None
 
     @property
@@ -66,22 +72,55 @@ class Trained:
 
     def predict(self, batch: pa.RecordBatch | pa.Table) -> pa.Table:
         """Predict rows; see `Predictor.predict`."""
-        if self._fitted is None:
-            self._fitted = registry.load(self._lake, self._model)
-        supervised = self._model.task in _SUPERVISED
-        if supervised and self.choice is None and batch.num_rows >= LEAST_ROWS:
-            self._fitted = self._choose(self._fitted, batch.slice(0, SAMPLE_ROWS))
-        return self._fitted.predict(batch)
+        if self.choice is None and batch.num_rows >= self._least:
+            self.choose(batch.slice(0, SAMPLE_ROWS))
+        return self._way(batch.num_rows).predict(batch)
 
-    def _choose(self, fitted: Fitted, rows: pa.RecordBatch | pa.Table) -> Fitted:
-        matrix = fitted.matrix(rows)
-        width = matrix.shape[1]
-        self.choice = choose(candidates_for(fitted, width), matrix)
-        if self.choice.engine == NATIVE:
-            return fitted
-        if self.choice.engine == ONNX:
-            return replace(fitted, estimator=Compiled(fitted.estimator, fitted.task, width))
-        return replace(fitted, estimator=Plain(fitted.estimator))
+    def choose(self, rows: pa.RecordBatch | pa.Table) -> Choice | None:
+        """Try the ways to ask it on some rows; None where it has only one, or there are too few rows."""
+        if self._model.task in _SUPERVISED and rows.num_rows >= FEW_ROWS:
+            fitted = self._way(0)
+            matrix = fitted.matrix(rows)
+            self.choice = choose(candidates_for(fitted, matrix.shape[1]), matrix)
+            self._preferred = self.choice.engine
+        return self.choice
+
+    def prefer(self, chosen: Mapping[str, Any] | None) -> None:
+        """Take the way that was chosen before, if it was for this version; else choose soon.
+
+        What was chosen by few rows is chosen anew by the first large batch.
+        """
+        if chosen is None or chosen["model"] != self.ref:
+            self._least = SAMPLE_ROWS
+            return
+        self._preferred = chosen["engine"]
+        if chosen["engine_rows"] >= SAMPLE_ROWS:
+            self._least = sys.maxsize
+
+    def get_ready(self) -> None:
+        """Convert it now, if that was chosen, and not when the first large batch comes."""
+        self._way(LEAST_ROWS)
+
+    def _way(self, rows: int) -> Fitted:
+        """Return the model as it is to be asked about so many rows."""
+        if NATIVE not in self._ways:
+            self._ways[NATIVE] = registry.load(self._lake, self._model)
+        fitted = self._ways[NATIVE]
+        name = self._preferred
+        if name not in self._ways:
+            if name == ONNX and rows < LEAST_ROWS:
+                return fitted
+            made = (
+                _compiled(fitted.estimator, fitted.task, len(fitted.features.names)) if name == ONNX else None
+            )
+            self._ways[name] = replace(fitted, estimator=made or Plain(fitted.estimator))
+        return self._ways[name]
+
+
+@lru_cache(maxsize=8)
+def _compiled(estimator: Any, task: str, width: int) -> Compiled:
+    """Convert an estimator once: it is the same object for as long as its files are."""
+    return Compiled(estimator, task, width)
 
 
 def _find(lake: Lake, ref: str) -> Model:
