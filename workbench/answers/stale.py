@@ -24,6 +24,11 @@ def stale(lake: Lake, name: str | None = None) -> Result:
     """List derivations that are behind: name, kind, why, trigger, since which snapshot, and rows.
 
     A binding has a line for each cause, with the number of its rows.
+
+    Raises
+    ------
+    NotFound
+        If nothing has that name; a plain table is never behind.
     """
     import pyarrow as pa
 
@@ -32,6 +37,11 @@ def stale(lake: Lake, name: str | None = None) -> Result:
         *derivations(lake),
         *(registry.get(lake, each) for each in registry.names(lake)),
     ]
+    if name is not None:
+        name = name.lower()
+        names = {one for each in known for one in _names(each)}
+        if name not in names and lake.tables.find(name) is None:
+            raise NotFound.named("transform, model or binding", name, names)
     rows: list[tuple[str, str, str, str, int | None, int | None]] = []
     for each in known:
         if name is not None and name not in _names(each):
@@ -74,9 +84,10 @@ def _causes(lake: Lake, each: Derivation) -> Sequence[tuple[str, int | None]]:
 
 
 def _names(each: Derivation) -> tuple[str, ...]:
+    """Return the names by which one can ask for it, in lower case."""
     if not isinstance(each, Binding):
-        return (each.name,)
-    return (each.name, each.column, f"{each.table}.{each.column}")
+        return (each.name.lower(),)
+    return tuple(one.lower() for one in (each.name, each.column, f"{each.table}.{each.column}"))
 
 
 def _skewed(lake: Lake, name: str | None) -> list[tuple[str, str, str, str, int | None, int | None]]:

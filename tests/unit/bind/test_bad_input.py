@@ -115,6 +115,16 @@ def test_the_same_column_twice(table: Store) -> None:
     assert table._lake.records.definition("t__p")["version"] == 2  # type: ignore[index]
 
 
+def test_what_is_stale_is_found_by_any_name_of_a_binding(table: Store) -> None:
+    bind(table, when="manual")
+    table.sql("UPDATE t SET v = 100 WHERE id = 0")
+    for name in ("p", "P", "t.p", "t__p"):
+        assert [row["rows"] for row in table.stale(name).rows()] == [1], name
+    assert table.stale("t").rows() == []
+    with pytest.raises(NotFound, match="no transform, model or binding 'pp'"):
+        table.stale("pp")
+
+
 def test_another_key(table: Store) -> None:
     table.load("u", [{"v": each, "x": each} for each in range(3)], key="v")
     table.query("q", "SELECT id, v FROM t")
