@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from workbench import trust
 from workbench.errors import ModelError
-from workbench.train import foreign, registry, tracking
+from workbench.train import foreign, model_files, packaged_models, registry
 from workbench.trust import Unapproved
 
 if TYPE_CHECKING:
@@ -25,21 +25,21 @@ def unapproved(lake: Lake) -> list[Unapproved]:
         for model in registry.find_versions(lake, name):
             ours.add(model.mlflow_run_id)
             folder = lake.folder / model.model_uri
-            if tracking.is_pickled(folder):
+            if model_files.is_pickled(folder):
                 text = f"# {model.algorithm}, a pickle in {model.model_uri}"
-                digest = tracking.digest(folder)
+                digest = model_files.digest(folder)
                 found.append(Unapproved("model", model.name, str(model.version), text, digest))
-    for name, version, run in tracking.registered(lake.folder):
+    for name, version, run in packaged_models.registered(lake.folder):
         if run not in ours:
             try:
-                folder = tracking.foreign_folder(lake.folder, name, version)
+                folder = packaged_models.fetch(lake.folder, name, version)
             except ModelError:  # Its files are gone: there is nothing to run.
                 continue
             text = f"# a model of MLflow's registry, in {folder}"
-            found.append(Unapproved("model", f"mlflow:{name}", version, text, tracking.digest(folder)))
+            found.append(Unapproved("model", f"mlflow:{name}", version, text, model_files.digest(folder)))
     listed = {each.fingerprint for each in found}
     for run, name, folder in foreign.logged(lake.folder, ours):
-        digest = tracking.digest(folder)
+        digest = model_files.digest(folder)
         if run not in ours and digest not in listed:
             text = f"# a model that a run of MLflow logged, in {folder}"
             found.append(Unapproved("model", f"mlflow:runs:/{run}/{name}", "1", text, digest))

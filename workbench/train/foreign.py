@@ -13,7 +13,10 @@ from urllib.parse import unquote, urlparse
 
 from workbench import trust
 from workbench.errors import InvalidData, ModelError, NotFound
-from workbench.train.tracking import CHAMPION, digest, find_foreign, open_client, quiet
+from workbench.train import packaged_models
+from workbench.train.mlflow_client import open_client, quiet
+from workbench.train.model_files import digest
+from workbench.train.tracking import CHAMPION
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,7 +100,7 @@ def find(folder: Path, name: str) -> Foreign:
 
 def _registered(folder: Path, rest: str) -> Foreign:
     name, _, alias = rest.partition("@")
-    version, files = find_foreign(folder, name, alias or CHAMPION)
+    version, files = packaged_models.find(folder, name, alias or CHAMPION)
     return _describe(f"mlflow:{name}@{version}", files)
 
 

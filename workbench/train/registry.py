@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from workbench import trust
 from workbench.errors import InvalidData, NotFound
 from workbench.names import Ref
-from workbench.train import foreign, tracking
+from workbench.train import foreign, model_files, packaged_models, tracking
 from workbench.train.definition import KIND
 from workbench.train.foreign import Foreign
 from workbench.train.model import Model
+from workbench.train.packaged_models import Packaged
 from workbench.train.scoring import Fitted
-from workbench.train.tracking import Packaged
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -281,8 +281,8 @@ def find_foreign(lake: Lake, name: str) -> Foreign:
 def packaged(lake: Lake, model: Model) -> Packaged:
     """Return how a version is loaded without this package, if its files may be loaded on this machine."""
     files = lake.folder / model.model_uri
-    trust.require(tracking.digest(files), f"The model {model.ref} names packages to install", lake.folder)
-    return tracking.packaged(lake.folder, files)
+    trust.require(model_files.digest(files), f"The model {model.ref} names packages to install", lake.folder)
+    return packaged_models.describe(lake.folder, files)
 
 
 def find_packaged(lake: Lake, name: str, alias: str) -> tuple[str, Packaged]:
@@ -293,8 +293,8 @@ def find_packaged(lake: Lake, name: str, alias: str) -> tuple[str, Packaged]:
     NotFound, ModelError
         If there is none, or it is no Python function.
     """
-    version, files = tracking.find_foreign(lake.folder, name, alias)
-    return version, tracking.packaged(lake.folder, files)
+    version, files = packaged_models.find(lake.folder, name, alias)
+    return version, packaged_models.describe(lake.folder, files)
 
 
 def models(lake: Lake) -> pa.Table:
@@ -350,4 +350,4 @@ def _row(model: Model) -> dict[str, Any]:
 
 @lru_cache(maxsize=32)
 def _load(folder: Path, uri: str, task: Any, ref: str) -> Any:
-    return tracking.load_native(folder, uri, task, ref)
+    return model_files.load_native(folder, uri, task, ref)

@@ -13,8 +13,9 @@ from workbench.derivation import Full, Mode, Noop, Plan, Run
 from workbench.errors import Conflict, InvalidData, WorkbenchError
 from workbench.lake.inputs import moved
 from workbench.progress import step
-from workbench.train import algorithms, contest, gate, reading, registry, tracking
+from workbench.train import algorithms, contest, gate, mlflow_client, reading, registry, tracking
 from workbench.train.definition import KIND, Training
+from workbench.train.entry import Entry
 from workbench.train.fitting import Fit, Tuning, fit
 from workbench.train.matrix import matrix_query
 from workbench.train.model import Model
@@ -184,7 +185,7 @@ def _tuning(lake: Lake, task: _Task, source: Source) -> Tuning:
     newest = max((row["snapshot_id"] for row in left), default=None)
     known = [Trial.from_record(row) for row in left if row["snapshot_id"] == newest]
     # What MLflow takes to wake up is part of the budget, so it is spent before the search.
-    tracking.wake(lake.folder)
+    mlflow_client.wake(lake.folder)
     return Tuning(Limits(training.tune, training.budget, task.clock), known)
 
 
@@ -231,7 +232,7 @@ def _split(training: Training, known: list[Model]) -> Split:
     return rule
 
 
-def _entry(training: Training, source: Source, rows: Rows, found: Fit) -> tracking.Entry:
+def _entry(training: Training, source: Source, rows: Rows, found: Fit) -> Entry:
     """Say what MLflow is to know of the model."""
     about = {
         "task": found.fitted.task,
@@ -239,7 +240,7 @@ def _entry(training: Training, source: Source, rows: Rows, found: Fit) -> tracki
         "classes": list(found.fitted.classes),
         "features": found.fitted.features.to_record(),
     }
-    return tracking.Entry(
+    return Entry(
         name=training.name,
         estimator=found.fitted.estimator,
         task=found.fitted.task,

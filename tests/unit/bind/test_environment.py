@@ -20,9 +20,9 @@ from workbench.bind.isolation.environment import environment, requirements
 from workbench.errors import ModelError, Unsupported
 from workbench.lake import Lake
 from workbench.store import Store
-from workbench.train import registry, tracking
+from workbench.train import mlflow_client, registry
 from workbench.train.approvals import unapproved
-from workbench.train.tracking import Packaged
+from workbench.train.packaged_models import Packaged
 
 OTHER = "2.0.0"
 """A version of iniconfig that is not the one installed here."""
@@ -58,7 +58,7 @@ def register(lake: Lake, folder: Path, name: str, *needed: str) -> None:
         signature=ModelSignature(Schema([ColSpec("double", "a")]), Schema([ColSpec("string")])),
         pip_requirements=[*needed],
     )
-    client = tracking.open_client(lake.folder)
+    client = mlflow_client.open_client(lake.folder)
     client.create_registered_model(name)
     client.create_model_version(name, (folder / "model").as_uri())
     for each in unapproved(lake):

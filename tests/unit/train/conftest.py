@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from workbench.lake import Lake
-from workbench.train import tracking
+from workbench.train import mlflow_client
 
 FLIGHTS = """
 CREATE OR REPLACE TABLE lake.main.flights AS
@@ -27,8 +27,8 @@ FROM range(1, {rows} + 1) AS r(i)
 @pytest.fixture(scope="session")
 def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mlflow")
-    with tracking.quiet(folder):
-        tracking.open_client(folder)
+    with mlflow_client.quiet(folder):
+        mlflow_client.open_client(folder)
     return folder / "mlflow.db"
 
 

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from workbench.errors import InvalidData, NotFound
 from workbench.lake import Lake
-from workbench.train import registry, tracking
+from workbench.train import mlflow_client, registry
 from workbench.train.definition import Training
 from workbench.train.evaluate import RESAMPLES
 from workbench.train.model import Model
@@ -156,7 +156,7 @@ def test_every_decision_is_a_record(lake: Lake) -> None:
     ]
     reasons = [row["reason"] for row in decisions(lake, "decided")]
     assert [model.reason.split("; ")[0] for model in registry.versions(lake, "decided")] == reasons
-    client = tracking.open_client(lake.folder)
+    client = mlflow_client.open_client(lake.folder)
     tags = {
         each.tags["mlstore.version"]: each.tags["mlstore.decision"]
         for each in client.search_model_versions("name = 'decided'")

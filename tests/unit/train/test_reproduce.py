@@ -9,7 +9,7 @@ import pytest
 
 from workbench.errors import InvalidData, ModelError, NotFound
 from workbench.lake import Lake, Result
-from workbench.train import environment, registry, tracking
+from workbench.train import environment, mlflow_client, registry
 from workbench.train.definition import Training
 from workbench.train.model import Model
 from workbench.train.reproduce import reproduce
@@ -212,7 +212,7 @@ def test_versions_and_commit_are_recorded_with_the_model(
     assert {"python", "machine", "mlstore", "xgboost", "scikit-learn", "numpy", "duckdb"} < set(
         model.environment
     )
-    tags = tracking.open_client(lake.folder).get_run(model.mlflow_run_id).data.tags
+    tags = mlflow_client.open_client(lake.folder).get_run(model.mlflow_run_id).data.tags
     assert tags["mlflow.source.git.commit"] == commit
     assert json.loads(tags["mlstore.environment"]) == model.environment
 

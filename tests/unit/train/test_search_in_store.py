@@ -13,7 +13,7 @@ from workbench.lake import Lake
 from workbench.language import parse
 from workbench.progress import Event, watch
 from workbench.ranges import Range
-from workbench.train import registry, tracking
+from workbench.train import mlflow_client, registry
 from workbench.train.definition import Training
 from workbench.train.describe import describe_model
 from workbench.train.reproduce import reproduce
@@ -52,8 +52,8 @@ def test_trials_are_rows_and_runs_below_that_of_the_model(lake: Lake) -> None:
     # Named, a linear model gets its features scaled in SQL and not by scikit-learn.
     again = train(lake, define("pasted", **words)).metrics["auc"]["value"]
     assert again == pytest.approx(model.metrics["auc"]["value"], abs=0.005)
-    with tracking.quiet(lake.folder):
-        client = tracking.open_client(lake.folder)
+    with mlflow_client.quiet(lake.folder):
+        client = mlflow_client.open_client(lake.folder)
         run = client.get_run(model.mlflow_run_id)
         children = client.search_runs(
             [run.info.experiment_id], f"tags.mlflow.parentRunId = '{model.mlflow_run_id}'"
@@ -172,8 +172,8 @@ def test_a_search_that_fails_later_keeps_its_trials(lake: Lake, monkeypatch: pyt
     rows = trials(lake, "crossed")
     assert [row["version"] for row in rows] == [None] * 3 + [1] * 3
     assert [row["params"] for row in rows[:3]] == [row["params"] for row in rows[3:]]
-    with tracking.quiet(lake.folder):
-        client = tracking.open_client(lake.folder)
+    with mlflow_client.quiet(lake.folder):
+        client = mlflow_client.open_client(lake.folder)
         run = client.get_run(model.mlflow_run_id)
         runs = client.search_runs([run.info.experiment_id])
     assert len(runs) == 4

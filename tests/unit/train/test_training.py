@@ -27,9 +27,10 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from workbench.errors import Conflict, InvalidData, ModelError, NotFound, Unsupported, WorkbenchError
 from workbench.lake import Lake
 from workbench.progress import watch
-from workbench.train import registry, tracking
+from workbench.train import mlflow_client, registry, tracking
 from workbench.train.definition import Training
 from workbench.train.encoding import encode
+from workbench.train.entry import Entry
 from workbench.train.model import Model
 from workbench.train.training import train
 
@@ -293,7 +294,7 @@ def test_when_the_commit_fails_mlflow_forgets_too(lake: Lake, monkeypatch: pytes
         patched.setattr("workbench.train.training._check_watermarks", fail)
         with pytest.raises(KeyboardInterrupt):
             fit(lake, "lost")
-    client = tracking.open_client(lake.folder)
+    client = mlflow_client.open_client(lake.folder)
     assert client.search_model_versions("name = 'lost'") == []
     experiment = client.get_experiment_by_name("lost").experiment_id
     assert client.search_runs([experiment]) == []
@@ -307,7 +308,7 @@ def test_a_champion_that_changed_meanwhile_is_a_conflict_and_tried_again(
     fit(lake, "raced", seed=1, deploy="never")
     real, calls = tracking.log, []
 
-    def log(folder: Path, entry: tracking.Entry) -> tracking.Logged:
+    def log(folder: Path, entry: Entry) -> tracking.Logged:
         logged = real(folder, entry)
         if not calls:
             registry.deploy(lake, "raced@2")
@@ -430,7 +431,7 @@ def test_deploy_and_rollback_move_the_champion(lake: Lake) -> None:
     assert registry.deploy(lake, "moved@3").deployed
     assert registry.get(lake, "moved@champion").version == 3
     assert registry.rollback(lake, "moved").version == 1
-    client = tracking.open_client(lake.folder)
+    client = mlflow_client.open_client(lake.folder)
     assert (
         client.get_model_version_by_alias("moved", "champion").run_id
         == registry.get(lake, "moved").mlflow_run_id
@@ -499,7 +500,7 @@ def test_plain_mlflow_predicts_the_same_also_after_the_folder_moved(
         matrices = [
             encode(registry.load(again, each).prepared(rows), each.features).tolist() for each in models
         ]
-        tracking.open_client(again.folder)
+        mlflow_client.open_client(again.folder)
     pq.write_table(rows, tmp_path / "rows.parquet")
     data = tmp_path / "rows.json"
     data.write_text(
@@ -523,7 +524,7 @@ def test_plain_mlflow_predicts_the_same_also_after_the_folder_moved(
 
 def test_mlflow_knows_dataset_parameters_and_intervals(lake: Lake) -> None:
     model = fit(lake, params={"max_depth": 2})
-    run = tracking.open_client(lake.folder).get_run(model.mlflow_run_id)
+    run = mlflow_client.open_client(lake.folder).get_run(model.mlflow_run_id)
     assert run.data.metrics["auc"] == model.metrics["auc"]["value"]
     assert run.data.metrics["auc_low"] == model.metrics["auc"]["low"]
     assert run.data.params["max_depth"] == "2"
@@ -553,8 +554,8 @@ def test_a_server_that_does_not_answer_is_not_asked(lake: Lake, monkeypatch: pyt
     monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://127.0.0.1:9")
     model = fit(lake, model="linear")
     assert model.deployed
-    with tracking.quiet(lake.folder):
-        assert tracking.open_client(lake.folder).get_run(model.mlflow_run_id).info.status == "FINISHED"
+    with mlflow_client.quiet(lake.folder):
+        assert mlflow_client.open_client(lake.folder).get_run(model.mlflow_run_id).info.status == "FINISHED"
 
 
 def test_relocation_touches_only_our_own_addresses(tmp_path: Path, mlflow_database: Path) -> None:
@@ -566,7 +567,7 @@ def test_relocation_touches_only_our_own_addresses(tmp_path: Path, mlflow_databa
     connection.execute(add, ["theirs", "s3://bucket/elsewhere"])
     connection.execute(add, ["near", "file:///old/placebo/x"])
     connection.commit()
-    tracking._relocate(database, tmp_path)
+    mlflow_client._relocate(database, tmp_path)
     found = dict(connection.execute("SELECT name, artifact_location FROM experiments").fetchall())
     connection.close()
     assert found["late"] == f"{tmp_path.as_uri()}/artifacts/late"
