@@ -68,7 +68,7 @@ def in_order(folder: Path) -> str:
 def ours(folder: Path) -> str:
     """Do what a training does until it has a model: check, digest, divide, sort and encode the rows, fit."""
     from workbench.lake import Lake
-    from workbench.train import algorithms, reading
+    from workbench.train import algorithms, estimators, reading
     from workbench.train.boosting import Examples
     from workbench.train.definition import Training
     from workbench.train.label import read_label
@@ -82,9 +82,9 @@ def ours(folder: Path) -> str:
     label = read_label(source.label, rows.label)
     examples = Examples(Numbers(rows.training), label.numbers[: rows.training.num_rows])
     choice = algorithms.Choice("xgboost", training.params)
-    estimator = algorithms.build(choice, label.task, rows.spec, prepare="auto", seed=0, rows=len(examples))
-    algorithms.fit(estimator, examples)
-    algorithms.name_features(estimator, rows.spec.names)
+    estimator = estimators.build(choice, label.task, rows.spec, prepare="auto", seed=0, rows=len(examples))
+    estimators.fit(estimator, examples)
+    estimators.name_features(estimator, rows.spec.names)
     return digest(estimator.get_booster())
 
 

@@ -1,38 +1,26 @@
-"""The algorithms: which class a name means for a task, its parameters, and what is put before it.
+"""The algorithms: which class a name means for a task, what it asks of its features, and its parameters.
 
-Gradient boosting (XGBoost, scikit-learn's histogram version) takes the matrix as it is: missing
-values are NaN and categories are ordinal codes. Before any other scikit-learn estimator
-`PREPARE auto` puts a pipeline of median imputation, one-hot categories and, where distances or
-penalties depend on it, scaling. The pipeline is part of the model, fitted on training rows only.
+Gradient boosting (XGBoost, scikit-learn's histogram version) takes the matrix as it is; see
+`estimators` for what is put before the others.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import InvalidData, ModelError, NotFound, Unsupported
+from workbench.errors import InvalidData, NotFound, Unsupported
 from workbench.ranges import Range
-from workbench.train.boosting import Examples, fit_boosted, is_boosted
 from workbench.train.label import UNSUPERVISED
 from workbench.train.parameters import check_range, check_values
 from workbench.train.weights import CLASS_WEIGHT
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from workbench.train.dataset import FeatureSpec
-    from workbench.train.encoding import Matrix
     from workbench.train.label import Task
     from workbench.train.plan import Needs
-
-# What a library may raise for data or parameters it cannot use.
-_FAILURES = (ValueError, TypeError, ArithmeticError, LookupError, RuntimeError, AttributeError)
 
 _REGRESSION = "regression"
 _CLASSES = "classes"
@@ -80,7 +68,7 @@ ALGORITHMS: dict[str, dict[str, str]] = {
 }
 """Short names, and the class each means. Any other estimator goes by its import path."""
 
-_DEFAULTS: dict[str, dict[str, object]] = {
+DEFAULTS: dict[str, dict[str, object]] = {
     "xgboost.XGBRegressor": {"tree_method": "hist"},
     "xgboost.XGBClassifier": {"tree_method": "hist"},
     # The 100 iterations of scikit-learn do not suffice for many one-hot columns.
@@ -92,6 +80,7 @@ _DEFAULTS: dict[str, dict[str, object]] = {
     "sklearn.svm.LinearSVR": {"max_iter": 10_000},
     "sklearn.svm.LinearSVC": {"max_iter": 10_000},
 }
+"""Parameters by the path of a class, where they differ from those of its library."""
 
 _UNSUPERVISED: tuple[Task, ...] = ("clustering", "anomaly", "components")
 
@@ -121,8 +110,6 @@ _SCALED = (
     "sklearn.decomposition.",
     "sklearn.covariance.",
 )
-_MOST_ONE_HOT = 100
-_FEW_CELLS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +151,13 @@ def check(model: str, params: Mapping[str, Any]) -> None:
         If a library of an extra is not installed.
     """
     if uses_unlabelled(model):
-        _check_torch(model)
+        require_torch(model)
     for name, value in params.items():
         if name in _OURS:
             raise InvalidData(f"PARAMS cannot set {name!r}.", hint=_OURS[name])
         if isinstance(value, Range):
             check_range(name, value)
-    classes = [_load(path) for path in _paths(model)]
+    classes = [load_class(path) for path in _paths(model)]
     known = {name for cls in classes for name in _settable(cls)}
     for name in params:
         if name not in known:
@@ -181,10 +168,16 @@ def check(model: str, params: Mapping[str, Any]) -> None:
             values = {name: getattr(value, ends, value) for name, value in taken.items()}
             check_values(cls, values)
             if uses_unlabelled(model):
-                _check_deep(_construct(cls, {name: values[name] for name in values.keys() - {CLASS_WEIGHT}}))
+                _check_deep(construct(cls, {name: values[name] for name in values.keys() - {CLASS_WEIGHT}}))
 
 
-def _check_torch(model: str) -> None:
+def require_torch(model: str) -> None:
+    """Refuse an algorithm that is a network where PyTorch is not installed.
+
+    Raises
+    ------
+    Unsupported
+    """
     if importlib.util.find_spec("torch") is None:
         raise Unsupported(f"MODEL {model} needs the library torch.", hint="pip install 'mlstore[torch]'")
 
@@ -207,8 +200,8 @@ def wants(model: str) -> str | None:
         return next(iter(ALGORITHMS[model])) if len(ALGORITHMS[model]) == 1 else None
     from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
-    cls = _load(model)
-    estimator = _construct(cls, {})
+    cls = load_class(model)
+    estimator = construct(cls, {})
     kinds = {
         _CLASSES: is_classifier(estimator),
         _REGRESSION: is_regressor(estimator),
@@ -227,60 +220,10 @@ def without_label(model: str) -> Task | None:
 
 def needs(model: str, task: Task) -> Needs:
     """Say what an algorithm asks of its features."""
-    cls = _load(class_path("xgboost" if model == "auto" else model, task))
+    cls = load_class(class_path("xgboost" if model == "auto" else model, task))
     if cls.__module__.startswith(_NATIVE):
         return "nothing"
     return "scaled" if cls.__module__.startswith(_SCALED) else "complete"
-
-
-def build(
-    choice: Choice,
-    task: Task,
-    spec: FeatureSpec,
-    *,
-    prepare: str,
-    seed: int,
-    rows: int,
-    planned: bool = False,
-) -> Any:
-    """Make the estimator, not yet fitted; a scikit-learn Pipeline where something goes before it.
-
-    Where the features were `planned`, only gaps that the training rows did not have are filled. Few
-    `rows` are fitted by one thread: waiting for each other costs several more than they gain.
-
-    Raises
-    ------
-    Unsupported
-        If the algorithm does not do this task, gives no probabilities, or needs preparation that
-        `PREPARE none` leaves out.
-    """
-    path = class_path(choice.name, task)
-    cls = _load(path)
-    # Class weights are weights of rows here, for they go by the label's values and not by its codes.
-    params = {name: value for name, value in choice.params.items() if name != CLASS_WEIGHT}
-    estimator = _construct(
-        cls, {**_DEFAULTS.get(path, {}), **_seeded(cls, seed, rows * len(spec.leaves)), **params}
-    )
-    if task in ("binary", "multiclass") and not hasattr(estimator, "predict_proba"):
-        estimator = _calibrated(estimator)
-    if learns_unlabelled(estimator):
-        _check_torch(choice.name)
-        return estimator.set_params(category_sizes=tuple(len(leaf.categories) for leaf in spec.leaves))
-    if cls.__module__.startswith(_NATIVE) or path.startswith("xgboost."):
-        return estimator
-    if prepare == "none":
-        _check_unprepared(spec)
-        return estimator
-    return _pipeline(estimator, spec, scale=not planned and cls.__module__.startswith(_SCALED))
-
-
-def _calibrated(estimator: Any) -> Any:
-    """Give probabilities to an estimator that only decides, by Platt's method."""
-    from sklearn.calibration import CalibratedClassifierCV
-
-    if not hasattr(estimator, "decision_function"):
-        raise Unsupported(f"{type(estimator).__name__} gives no probabilities.", hint="Choose another.")
-    return CalibratedClassifierCV(estimator, ensemble=False)
 
 
 def canonical(model: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -318,92 +261,6 @@ def learns_unlabelled(estimator: Any) -> bool:
     return type(estimator).__module__ == _DEEP
 
 
-def fit(
-    estimator: Any,
-    rows: Examples,
-    *,
-    validation: Examples | None = None,
-    deadline: float | None = None,
-    advance: Callable[[int], None] = lambda trees: None,
-) -> int:
-    """Fit an estimator in place; return the number of trees that XGBoost grew, else 0.
-
-    `validation` and `deadline` concern XGBoost only: see `boosting.fit_boosted`. `advance` is told
-    of its trees, and of the epochs of a network.
-
-    Raises
-    ------
-    Unsupported
-        If there are weights, and it takes none.
-    ModelError
-        If it fails.
-    """
-    name = type(estimator).__name__
-    try:
-        if is_boosted(estimator):
-            return fit_boosted(estimator, rows, validation=validation, deadline=deadline, advance=advance)
-        more = {"unlabelled": rows.unlabelled, "callback": advance} if learns_unlabelled(estimator) else {}
-        estimator.fit(_learnable(estimator, rows.matrix), rows.label, **_weighted(estimator, rows), **more)
-    except _FAILURES as error:
-        raise ModelError(
-            f"{name} could not be trained: {error}", hint="Check its PARAMS and the features."
-        ) from error
-    return 0
-
-
-def _learnable(estimator: Any, matrix: Matrix) -> Matrix:
-    """Return the rows as the estimator takes them: one of scikit-learn's fails on columns without values.
-
-    In a column of zeros it finds no cut, so what stands there later makes no difference.
-    """
-    import numpy as np
-
-    if not type(estimator).__name__.startswith("HistGradientBoosting"):
-        return matrix
-    empty = np.isnan(matrix).all(axis=0)
-    return np.where(empty, np.float32(0), matrix) if empty.any() else matrix
-
-
-def _weighted(estimator: Any, rows: Examples) -> dict[str, Any]:
-    """Name the weights as an estimator, or the last one of a pipeline, takes them."""
-    from sklearn.pipeline import Pipeline
-    from sklearn.utils.validation import has_fit_parameter
-
-    if rows.weights is None:
-        return {}
-    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-    if not has_fit_parameter(last, "sample_weight"):
-        raise Unsupported(
-            f"{type(last).__name__} takes no weights of rows.",
-            hint="Leave WEIGHT out, or choose another algorithm.",
-        )
-    return {"model__sample_weight" if last is not estimator else "sample_weight": rows.weights}
-
-
-def name_features(estimator: Any, names: Sequence[str]) -> None:
-    """Give a fitted estimator the names of its features, so that it checks and explains by name."""
-    if is_boosted(estimator):
-        estimator.get_booster().feature_names = list(names)
-
-
-def rounds(estimator: Any) -> int | None:
-    """Return how many times `fit` will report progress, or None if it cannot be said."""
-    return (estimator.get_params().get("n_estimators") or 100) if is_boosted(estimator) else None
-
-
-def answer(estimator: Any, matrix: Matrix, task: Task) -> npt.NDArray[np.float64]:
-    """Return the probabilities (n × classes), or the values of a regression (n)."""
-    import numpy as np
-
-    if not is_boosted(estimator) or estimator.booster == "gblinear":
-        raw = estimator.predict(matrix) if task == "regression" else estimator.predict_proba(matrix)
-        return np.asarray(raw, np.float64)
-    # Reads the matrix where it lies; a DMatrix would copy and sort it first.
-    raw = estimator.get_booster().inplace_predict(matrix, validate_features=False)
-    values = np.asarray(raw, np.float64)
-    return np.column_stack((1 - values, values)) if task == "binary" else values
-
-
 def _paths(model: str) -> list[str]:
     """Return the import paths of the classes a name can mean."""
     short = "xgboost" if model == "auto" else model
@@ -414,7 +271,45 @@ def _paths(model: str) -> list[str]:
     return [model]
 
 
-def _load(path: str) -> type[Any]:
+def _settable(cls: type[Any]) -> set[str]:
+    """Return the parameters of an estimator, and those that are made of weights for it."""
+    own = {CLASS_WEIGHT} if cls.__name__ in _WEIGHTED else set()
+    return parameter_names(cls) | own
+
+
+def parameters(model: str) -> dict[str, str]:
+    """Name the parameters that a statement can set for an algorithm, with their defaults as text.
+
+    Raises
+    ------
+    NotFound, Unsupported
+        If there is no such algorithm, or it is not an estimator.
+
+    Examples
+    --------
+    >>> parameters("ridge")["alpha"]
+    '1.0'
+    """
+    found: dict[str, str] = {}
+    for path in _paths(model):
+        cls = load_class(path)
+        own = construct(cls, DEFAULTS.get(path, {})).get_params(deep=False)
+        found |= {
+            name: repr(own.get(name)) for name in sorted(_settable(cls) - _OURS.keys()) if "__" not in name
+        }
+    return found
+
+
+def load_class(path: str) -> type[Any]:
+    """Return the class of an estimator by its import path.
+
+    Raises
+    ------
+    NotFound
+        If there is no such module or class.
+    Unsupported
+        If it is not an estimator.
+    """
     module, _, name = path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name, None)
@@ -434,40 +329,19 @@ def _load(path: str) -> type[Any]:
     return found
 
 
-def _parameters(cls: type[Any]) -> set[str]:
-    return set(_construct(cls, {}).get_params())
+def parameter_names(cls: type[Any]) -> set[str]:
+    """Name the parameters of a class of estimators."""
+    return set(construct(cls, {}).get_params())
 
 
-def _settable(cls: type[Any]) -> set[str]:
-    """Return the parameters of an estimator, and those that are made of weights for it."""
-    own = {CLASS_WEIGHT} if cls.__name__ in _WEIGHTED else set()
-    return _parameters(cls) | own
-
-
-def parameters(model: str) -> dict[str, str]:
-    """Name the parameters that a statement can set for an algorithm, with their defaults as text.
+def construct(cls: type[Any], params: Mapping[str, Any]) -> Any:
+    """Make an estimator of a class with these parameters.
 
     Raises
     ------
-    NotFound, Unsupported
-        If there is no such algorithm, or it is not an estimator.
-
-    Examples
-    --------
-    >>> parameters("ridge")["alpha"]
-    '1.0'
+    Unsupported
+        If the class refuses them.
     """
-    found: dict[str, str] = {}
-    for path in _paths(model):
-        cls = _load(path)
-        own = _construct(cls, _DEFAULTS.get(path, {})).get_params(deep=False)
-        found |= {
-            name: repr(own.get(name)) for name in sorted(_settable(cls) - _OURS.keys()) if "__" not in name
-        }
-    return found
-
-
-def _construct(cls: type[Any], params: Mapping[str, Any]) -> Any:
     try:
         # Some parameters belong to an inner estimator, which only set_params reaches.
         nested = {name: value for name, value in params.items() if "__" in name}
@@ -475,50 +349,6 @@ def _construct(cls: type[Any], params: Mapping[str, Any]) -> Any:
         return made.set_params(**nested) if nested else made
     except (TypeError, ValueError) as error:
         raise Unsupported(f"{cls.__name__} cannot be made: {error}") from error
-
-
-def _seeded(cls: type[Any], seed: int, cells: int) -> dict[str, object]:
-    known = _parameters(cls)
-    ours: dict[str, object] = {"random_state": seed, "n_jobs": _cores() if cells > _FEW_CELLS else 1}
-    if cls.__module__.startswith("sklearn.linear_model."):
-        del ours["n_jobs"]  # scikit-learn 1.8 has deprecated it there
-    return {name: value for name, value in ours.items() if name in known}
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _check_unprepared(spec: FeatureSpec) -> None:
-    texts = [leaf.name for leaf in spec.leaves if leaf.kind == "category"]
-    if texts:
-        raise Unsupported(
-            f"PREPARE none takes numbers only; this is text: {', '.join(texts)}.",
-            hint="Say PREPARE auto, convert the text in the query, or leave it out with EXCEPT.",
-        )
-
-
-def _pipeline(estimator: Any, spec: FeatureSpec, *, scale: bool) -> Any:
-    from sklearn.compose import ColumnTransformer
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
-    from sklearn.utils import get_tags
-
-    texts = [place for place, leaf in enumerate(spec.leaves) if leaf.kind == "category"]
-    numbers = [place for place, leaf in enumerate(spec.leaves) if leaf.kind != "category"]
-    number: Any = SimpleImputer(strategy="median", keep_empty_features=True)
-    if scale:
-        number = Pipeline([("impute", number), ("scale", StandardScaler())])
-    one_hot = OneHotEncoder(
-        handle_unknown="infrequent_if_exist",
-        max_categories=_MOST_ONE_HOT,
-        sparse_output=bool(get_tags(estimator).input_tags.sparse),
-        dtype="float32",
-    )
-    parts = [("number", number, numbers), ("category", one_hot, texts)]
-    prepare = ColumnTransformer([part for part in parts if part[2]])
-    return Pipeline([("prepare", prepare), ("model", estimator)])
 
 
 def _mismatch(name: str, task: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import WorkbenchError
 from workbench.progress import step
-from workbench.train import algorithms
+from workbench.train import algorithms, estimators
 from workbench.train.boosting import Examples
 from workbench.train.evaluate import RESAMPLES, SAMPLE_ROWS, Answers, measures
 from workbench.train.scoring import Fitted
@@ -63,7 +63,7 @@ def against_xgboost(
         difference is a paired bootstrap of the held-out rows, at 95 %.
     """
     task, clock = fitted.task, time.perf_counter()
-    rival = algorithms.build(
+    rival = estimators.build(
         algorithms.Choice("xgboost", {}),
         task,
         fitted.features,
@@ -72,8 +72,8 @@ def against_xgboost(
         rows=len(examples),
     )
     try:
-        with step("Comparing with XGBoost", algorithms.rounds(rival)) as advance:
-            algorithms.fit(rival, examples, advance=advance)
+        with step("Comparing with XGBoost", estimators.rounds(rival)) as advance:
+            estimators.fit(rival, examples, advance=advance)
             seconds = time.perf_counter() - clock
             model = Fitted("xgboost", task, fitted.features, fitted.classes, rival)
             answers = model.answers_of(tested.batches(), contender.answers.truth)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InvalidData
 from workbench.progress import step
-from workbench.train import algorithms, contest, environment, gate, unsupervised
+from workbench.train import algorithms, contest, environment, estimators, gate, unsupervised
 from workbench.train.boosting import EARLY_STOPPING, Examples, validation_rows
 from workbench.train.comparison import Contender, against_xgboost
 from workbench.train.evaluate import Score, check_metric, constant_answers, evaluate, measures
@@ -150,11 +150,11 @@ def _fit_unlabelled(
     choice = choice or algorithms.Choice(training.model, training.params)
     weights = read_weights(source.weight or "", rows.weights) if rows.weights is not None else None
     examples = Examples(Numbers(rows.training).matrix(), np.zeros(rows.training.num_rows), weights)
-    estimator = algorithms.build(
+    estimator = estimators.build(
         choice, task, rows.spec, prepare=training.prepare, seed=training.seed, rows=len(examples)
     )
     with step(f"Fitting {choice.name}"):
-        algorithms.fit(estimator, examples)
+        estimators.fit(estimator, examples)
     fitted = Fitted(training.name, task, rows.spec, (), estimator, source.preparation)
     with step("Evaluating"):
         matrix = fitted.matrix_of(rows.tested.batches())
@@ -256,7 +256,7 @@ def _learn(
 ) -> tuple[Fitted, algorithms.Choice]:
     """Fit on all training rows; return what came of it, and the setting by which it comes again."""
     planned = bool(source.plan) and training.model != "auto"
-    estimator = algorithms.build(
+    estimator = estimators.build(
         choice,
         label.task,
         rows.spec,
@@ -271,9 +271,9 @@ def _learn(
         by_time = rows.split.by == "time"
         chosen = validation_rows(rows.folds, examples.label, len(label.classes), last=by_time)
         validation, examples = examples.take(chosen), examples.take(~chosen)
-    with step(f"Fitting {choice.name}", algorithms.rounds(estimator)) as advance:
-        grown = algorithms.fit(estimator, examples, validation=validation, deadline=deadline, advance=advance)
+    with step(f"Fitting {choice.name}", estimators.rounds(estimator)) as advance:
+        grown = estimators.fit(estimator, examples, validation=validation, deadline=deadline, advance=advance)
     if grown and validation is not None:
         choice = replace(choice, params={**choice.params, "n_estimators": grown})
-    algorithms.name_features(estimator, rows.spec.names)
+    estimators.name_features(estimator, rows.spec.names)
     return Fitted(training.name, label.task, rows.spec, label.classes, estimator, source.preparation), choice

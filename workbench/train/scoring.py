@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import ModelError
-from workbench.train import algorithms, unsupervised
+from workbench.train import estimators, unsupervised
 from workbench.train.encoding import encode
 from workbench.train.evaluate import Answers
 from workbench.train.inputs import typed
@@ -99,7 +99,7 @@ class Fitted:
             # scikit-learn refuses to answer for no rows.
             return np.empty(0) if self.task == "regression" else np.empty((0, len(self.classes)))
         with self._guarded(len(matrix)):
-            return algorithms.answer(self.estimator, matrix, self.task)
+            return estimators.answer(self.estimator, matrix, self.task)
 
     @contextmanager
     def _guarded(self, count: int) -> Iterator[None]:

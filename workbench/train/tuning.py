@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InvalidData, ModelError, Unsupported
 from workbench.progress import Advance, step, stopping
-from workbench.train import algorithms
+from workbench.train import algorithms, estimators
 from workbench.train.boosting import EARLY_STOPPING, Examples
 from workbench.train.evaluate import MEASURES, value_of
 from workbench.train.scoring import Fitted
@@ -267,7 +267,7 @@ class _Search:
         """Learn from `rest` and score on `part`; return the score and the number of trees."""
         problem = self._problem
         learned, tested = problem.rows.take(rest), problem.rows.take(part)
-        estimator = algorithms.build(
+        estimator = estimators.build(
             choice,
             problem.label.task,
             problem.spec,
@@ -278,7 +278,7 @@ class _Search:
         with warnings.catch_warnings():
             # A setting that does not converge is judged by its score like any other.
             warnings.simplefilter("ignore")
-            grown = algorithms.fit(
+            grown = estimators.fit(
                 estimator,
                 learned,
                 validation=tested if EARLY_STOPPING in choice.params else None,

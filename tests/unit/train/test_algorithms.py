@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from workbench.errors import InvalidData, NotFound, Unsupported
-from workbench.train import algorithms
+from workbench.train import algorithms, estimators
 from workbench.train.boosting import Examples, validation_rows
 from workbench.train.dataset import ColumnSpec, FeatureSpec
 from workbench.train.label import Label
@@ -35,7 +35,7 @@ def examples(task: str, rows: int = 400, weights: bool = False) -> Examples:
 
 def build(name: str, task: Any, params: dict[str, Any] | None = None) -> Any:
     choice = algorithms.Choice(name, params or {})
-    return algorithms.build(choice, task, SPEC, prepare="auto", seed=3, rows=400)
+    return estimators.build(choice, task, SPEC, prepare="auto", seed=3, rows=400)
 
 
 @pytest.mark.parametrize("name", sorted(algorithms.ALGORITHMS))
@@ -51,8 +51,8 @@ def test_every_short_name_learns(name: str, task: Any) -> None:
             build(name, task)
         return
     estimator = build(name, task)
-    algorithms.fit(estimator, rows)
-    answered = algorithms.answer(estimator, rows.matrix, task)
+    estimators.fit(estimator, rows)
+    answered = estimators.answer(estimator, rows.matrix, task)
     if name == "baseline":
         return
     if task == "regression":
@@ -71,11 +71,11 @@ def test_what_only_decides_is_calibrated_as_scikit_learn_does() -> None:
     rows = examples("binary")
     rows = Examples(np.nan_to_num(rows.matrix), rows.label)
     estimator = build("sklearn.linear_model.Perceptron", "binary")
-    algorithms.fit(estimator, rows)
+    estimators.fit(estimator, rows)
     other = CalibratedClassifierCV(Perceptron(random_state=3, n_jobs=1), ensemble=False)
     scaled = StandardScaler().fit_transform(rows.matrix)
     wanted = other.fit(scaled, rows.label).predict_proba(scaled)
-    assert np.allclose(algorithms.answer(estimator, rows.matrix, "binary"), wanted, atol=1e-4)
+    assert np.allclose(estimators.answer(estimator, rows.matrix, "binary"), wanted, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["xgboost", "ridge", "random_forest"])
@@ -83,11 +83,11 @@ def test_weights_of_rows_are_those_of_the_library(name: str) -> None:
     """A weight of 2 is the same as the row twice, where nothing is drawn at random."""
     rows = examples("regression", weights=True)
     estimator = build(name, "regression")
-    algorithms.fit(estimator, rows)
+    estimators.fit(estimator, rows)
     plain = build(name, "regression")
-    algorithms.fit(plain, Examples(rows.matrix, rows.label))
-    weighted = algorithms.answer(estimator, rows.matrix, "regression")
-    assert not np.allclose(weighted, algorithms.answer(plain, rows.matrix, "regression"))
+    estimators.fit(plain, Examples(rows.matrix, rows.label))
+    weighted = estimators.answer(estimator, rows.matrix, "regression")
+    assert not np.allclose(weighted, estimators.answer(plain, rows.matrix, "regression"))
     if name == "xgboost":
         from xgboost import XGBRegressor
 
@@ -137,7 +137,7 @@ def test_early_stopping_keeps_the_trees_that_help() -> None:
     learned, validation = rows.take(~chosen), rows.take(chosen)
     params = {"n_estimators": 500, "learning_rate": 0.5, "early_stopping_rounds": 5}
     estimator = build("xgboost", "binary", params)
-    grown = algorithms.fit(estimator, learned, validation=validation)
+    grown = estimators.fit(estimator, learned, validation=validation)
     kept = estimator.get_booster().num_boosted_rounds()
     assert kept < grown < 500
     stop = xgboost.callback.EarlyStopping(rounds=5, save_best=True)
@@ -147,7 +147,7 @@ def test_early_stopping_keeps_the_trees_that_help() -> None:
     other.fit(learned.matrix, learned.label, eval_set=[(validation.matrix, validation.label)], verbose=False)
     assert estimator.get_booster().get_dump() == other.get_booster().get_dump()
     again = build("xgboost", "binary", {**params, "n_estimators": grown})
-    algorithms.fit(again, learned, validation=validation)
+    estimators.fit(again, learned, validation=validation)
     assert again.get_booster().get_dump() == estimator.get_booster().get_dump()
 
 
@@ -162,7 +162,7 @@ def test_the_part_for_early_stopping_leaves_all_classes_to_learn() -> None:
 def _fit_for(seconds: float, rows: Examples) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        algorithms.fit(build("xgboost", "binary", {"n_estimators": 1}), rows)
+        estimators.fit(build("xgboost", "binary", {"n_estimators": 1}), rows)
 
 
 @pytest.mark.parametrize("delay", [0.05, 0.11, 0.17, 0.23])

@@ -15,7 +15,7 @@ import pytest
 import xgboost
 
 from workbench.errors import InvalidData
-from workbench.train import algorithms, memory, spool
+from workbench.train import estimators, memory, spool
 from workbench.train.boosting import Examples, fit_boosted
 from workbench.train.dataset import ColumnSpec, FeatureSpec, describe
 from workbench.train.encoding import encode
@@ -193,7 +193,7 @@ def test_an_interrupt_while_rows_are_sorted_into_bins_is_never_lost(monkeypatch:
     before = signal.getsignal(signal.SIGINT)
     assert threading.current_thread() is threading.main_thread()
     with pytest.raises(KeyboardInterrupt):
-        algorithms.fit(xgboost.XGBClassifier(n_estimators=500), Examples(rows, known))
+        estimators.fit(xgboost.XGBClassifier(n_estimators=500), Examples(rows, known))
     assert len(seen) < 40
     assert signal.getsignal(signal.SIGINT) is before
 
