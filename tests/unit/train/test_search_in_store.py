@@ -159,7 +159,7 @@ def test_a_search_that_fails_later_keeps_its_trials(lake: Lake, monkeypatch: pyt
     from workbench.errors import Conflict
     from workbench.train import training
 
-    commit, calls = training._commit, []
+    commit, calls = training.commit_model, []
 
     def crossed(*arguments: Any) -> Any:
         calls.append(arguments)
@@ -167,7 +167,7 @@ def test_a_search_that_fails_later_keeps_its_trials(lake: Lake, monkeypatch: pyt
             raise Conflict("somebody else was first")
         return commit(*arguments)
 
-    monkeypatch.setattr(training, "_commit", crossed)
+    monkeypatch.setattr(training, "commit_model", crossed)
     model = train(lake, define("crossed", model="ridge", label="speed", tune=3))
     rows = trials(lake, "crossed")
     assert [row["version"] for row in rows] == [None] * 3 + [1] * 3

@@ -291,7 +291,7 @@ def test_when_the_commit_fails_mlflow_forgets_too(lake: Lake, monkeypatch: pytes
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("workbench.train.training._check_watermarks", fail)
+        patched.setattr("workbench.train.recording._check_watermarks", fail)
         with pytest.raises(KeyboardInterrupt):
             fit(lake, "lost")
     client = mlflow_client.open_client(lake.folder)
