@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from workbench import answers, trust
 from workbench.answers import PlanReport
+from workbench.asking import Asking, version_numbers
 from workbench.bind import Binding, bindings, find_binding, hide_binding
 from workbench.derivation import Run
 from workbench.engines.duckdb import fetch
 from workbench.errors import InvalidData, NotFound
-from workbench.lake import Lake, Result, Snapshot, TableInfo, Transaction
+from workbench.lake import Result, Snapshot, TableInfo, Transaction
 from workbench.lake.description import Description
 from workbench.lake.difference import diff
 from workbench.lake.history import definition_history, snapshot_at, store_history, table_history
@@ -25,14 +26,11 @@ from workbench.names import SCHEMAS, Ref, quote_name
 from workbench.schedule import after_write
 from workbench.train import Model, registry, reproduce
 from workbench.transform import Query, Transform, define_query, redefine
-from workbench.transform.refit import refit
 from workbench.trust import Unapproved
 
 
-class Keeping:
+class Keeping(Asking):
     """What the Store answers about its past and its parts; a part of `Store`."""
-
-    _lake: Lake
 
     @property
     def folder(self) -> Path:
@@ -242,15 +240,6 @@ class Keeping:
 
     # -- within ----------------------------------------------------------------------------------
 
-    def _follow_warning(self, snapshot: int) -> None:
-        raise TypeError("Keeping is a part of Store")
-
-    def _on_write(self) -> list[Any]:
-        raise TypeError("Keeping is a part of Store")
-
-    def _follow_model(self, name: str) -> None:
-        raise TypeError("Keeping is a part of Store")
-
     def _find_relation(self, name: str) -> TableInfo | None:
         """Look up a table by name; a bound column stands for its side table."""
         table = self._lake.tables.find(name)
@@ -273,28 +262,12 @@ class Keeping:
         bound = [each.column for each in bindings(self._lake)]
         return [*self._lake.tables.names(), *registry.names(self._lake), *bound]
 
-    def _moment(self, name: str, version: int | str) -> int:
-        snapshot = self._snapshot_of(Ref(name, str(version)))
-        assert snapshot is not None
-        return snapshot
-
-    def _snapshot_of(self, ref: Ref) -> int | None:
-        """Find the snapshot that `name@version` means: a transform's versions count its definitions."""
-        if ref.version is None:
-            return None
-        table = self._lake.tables.find(ref.name)
-        if table is None or table.schema not in ("features", "queries"):
-            return snapshot_at(self._lake, ref.number if ref.number is not None else ref.version)
-        if ref.number is None:
-            return snapshot_at(self._lake, ref.version)
-        return _last_snapshot(self._lake, table.name, ref.number)
-
     def _undo_definition(self, name: str, to: int | str) -> Snapshot:
         number = Ref(name, str(to)).number
         rows = self._lake.records.history(name)
         wanted = [row for row in rows if row["version"] == number and row["kind"] == rows[-1]["kind"]]
         if not wanted:
-            raise NotFound.named("version", str(to), _versions(rows), within=name)
+            raise NotFound.named("version", str(to), version_numbers(rows), within=name)
         made: Query | Transform
         if wanted[-1]["kind"] == "query":
             made = define_query(self._lake, name, wanted[-1]["definition"]["query"])
@@ -303,12 +276,6 @@ class Keeping:
         snapshot = made.snapshot if made.snapshot is not None else self._lake.head()
         self._follow_warning(snapshot)
         return read_snapshot(self._lake, snapshot)
-
-    def _refit(self, transform: Transform) -> Run:
-        run = refit(self._lake, transform)
-        assert run.snapshot is not None
-        self._follow_warning(run.snapshot)
-        return run
 
     def _set_status(self, name: str, status: str) -> Snapshot:
         recorded = self._recorded_name(name)
@@ -371,16 +338,3 @@ class Keeping:
 def _is_called(binding: Binding, name: str) -> bool:
     names = (binding.column, f"{binding.table}.{binding.column}", binding.name)
     return name.lower() in {each.lower() for each in names}
-
-
-def _versions(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    return sorted({str(row["version"]) for row in rows})
-
-
-def _last_snapshot(lake: Lake, name: str, version: int) -> int:
-    """Return the last snapshot at which this version of a definition was the one in force."""
-    rows = lake.records.history(name)
-    if version not in {row["version"] for row in rows}:
-        raise NotFound.named("version", str(version), _versions(rows), within=name)
-    later = [row["snapshot_id"] for row in rows if row["version"] > version]
-    return min(later) - 1 if later else lake.head()

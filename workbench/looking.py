@@ -6,8 +6,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from workbench.asking import Asking
 from workbench.building import Builder, build
-from workbench.lake import Exploration, Lake, Result
+from workbench.lake import Exploration, Result
 from workbench.lake.history import snapshot_at
 from workbench.names import Ref
 from workbench.queries import explore
@@ -17,12 +18,9 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 
-class Looking:
+class Looking(Asking):
     """Tables to look through, and transforms to put together; a part of `Store`."""
 
-    _lake: Lake
-    _snapshot_of: Callable[[Ref], int | None]
-    sql: Callable[..., Result]
     transform: Callable[..., Transform]
 
     def explore(self, source: str | Result | ir.Table, at: int | str | datetime | None = None) -> Exploration:
