@@ -17,9 +17,10 @@ from workbench.train.gate import Decision
 from workbench.train.label import Label, read_label
 from workbench.train.report import Report, make_report
 from workbench.train.scoring import Fitted
+from workbench.train.search_problem import FEW_ROWS, Limits, Problem
 from workbench.train.space import Space
 from workbench.train.spool import Numbers
-from workbench.train.tuning import FEW_ROWS, Limits, Problem, search
+from workbench.train.tuning import search
 from workbench.train.weights import CLASS_WEIGHT, class_weights, read_weights
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from workbench.train.entry import make_entry
 from workbench.train.fitting import Fit, Tuning, fit
 from workbench.train.model import Model
 from workbench.train.recording import TrainingTask, commit_model, keep_model, keep_trials, make_draft
+from workbench.train.search_problem import Limits
 from workbench.train.split import Split
 from workbench.train.trials import Trial
-from workbench.train.tuning import Limits
 
 if TYPE_CHECKING:
     from workbench.lake import Lake

@@ -1,8 +1,8 @@
 """Search for the setting that does best on training rows it has not learned from.
 
 Settings are proposed by Optuna's tree-structured Parzen estimator (Bergstra et al., Algorithms for
-Hyper-Parameter Optimization, 2011), after the usual ones of each algorithm. Few rows are judged by
-five folds, many by one part of a sample. The held-out rows of the training take no part in it.
+Hyper-Parameter Optimization, 2011), after the usual ones of each algorithm. The held-out rows of the
+training take no part in it.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ import math
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InvalidData, ModelError, Unsupported
 from workbench.progress import Advance, step, stopping
 from workbench.train import algorithms, estimators
-from workbench.train.boosting import EARLY_STOPPING, Examples
-from workbench.train.evaluate import MEASURES, value_of
+from workbench.train.boosting import EARLY_STOPPING
+from workbench.train.evaluate import value_of
 from workbench.train.scoring import Fitted
+from workbench.train.search_problem import FEW_ROWS, Limits, Problem, parts, sample_size
 from workbench.train.space import STOPPED, Space
 from workbench.train.trials import Status, Trial, ranked
 
@@ -27,71 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from workbench.train.dataset import FeatureSpec
-    from workbench.train.label import Label
-
-FEW_ROWS = 20_000
-"""Up to so many training rows are judged by folds; of more, a sample is judged by one part of it."""
-
-TRIALS = 50
-"""How many settings are tried where neither TUNE nor BUDGET says."""
-
-_FOLDS = 5
-_LEAST_SAMPLE = 5_000
-_CELLS_PER_SECOND = 10_000  # of a budget; so a trial takes about a thirtieth of the half it gets
-_SAMPLE = 50_000
-_RESERVE = 2.0  # seconds for evaluating, logging and committing
-_RESERVE_PER_TRIAL = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long to search: so many trials, and until when, in seconds of `time.perf_counter`."""
-
-    trials: int | None
-    budget: float | None = None
-    started: float = field(default_factory=time.perf_counter)
-
-    @property
-    def deadline(self) -> float | None:
-        """When the whole training is to be over."""
-        return None if self.budget is None else self.started + self.budget
-
-    @property
-    def last_tree(self) -> float | None:
-        """Until when the model itself may grow, so that there is time to evaluate and log it."""
-        return None if self.deadline is None else self.deadline - _RESERVE
-
-    @property
-    def most(self) -> float:
-        """How many trials at most."""
-        if self.trials is not None:
-            return self.trials
-        return TRIALS if self.budget is None else math.inf
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Problem:
-    """What is to be learned: the training rows, how their label is read, and the metric that decides.
-
-    `folds` (n) assigns each row a number from 0 to 999; rows that belong together have the same, and
-    `by_time` later ones have more.
-    """
-
-    name: str
-    spec: FeatureSpec
-    label: Label
-    rows: Examples
-    folds: npt.NDArray[Any]
-    metric: str
-    prepare: str
-    seed: int
-    by_time: bool = False
-
-    @property
-    def more_is_better(self) -> bool:
-        """Whether more of the metric is better."""
-        return MEASURES[self.metric].more_is_better
+_RESERVE_PER_TRIAL = 0.02  # seconds for logging it
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +68,6 @@ def search(
     return started.found()
 
 
-def sample_size(rows: int, columns: int, budget: float | None) -> int:
-    """Return how many training rows a search looks at.
-
-    Examples
-    --------
-    >>> sample_size(15_000, 10, 60), sample_size(1_000_000, 15, 60), sample_size(1_000_000, 15, None)
-    (15000, 40000, 50000)
-    """
-    if rows <= FEW_ROWS:
-        return rows
-    wanted = _SAMPLE if budget is None else round(budget * _CELLS_PER_SECOND / max(columns, 1))
-    return min(rows, max(wanted, _LEAST_SAMPLE))
-
-
 class _Search:
     def __init__(self, problem: Problem, space: Space, limits: Limits, trials: list[Trial]) -> None:
         import numpy as np
@@ -158,7 +81,7 @@ class _Search:
         self._problem = replace(problem, rows=problem.rows.take(sample), folds=problem.folds[sample])
         self._space = space
         self._limits = limits
-        self._parts = list(_parts(self._problem, single=self._stops or problem.by_time))
+        self._parts = list(parts(self._problem, single=self._stops or problem.by_time))
         self._sign = 1 if problem.more_is_better else -1
         self.trials = trials
         self._scores: dict[int, list[float]] = {}
@@ -193,8 +116,7 @@ class _Search:
             model, params = self._space.suggest(asked)
             trial = self._try(model, params)
             self.trials.append(trial)
-            value = None if trial.value is None else self._sign * trial.value
-            study.tell(asked, value, state=None if value is not None else _failed())
+            self._tell(study, asked, trial)
             elapsed = round(time.perf_counter() - self._limits.started)
             now = len(self.trials) if self._limits.budget is None else elapsed
             advance(now - shown, self._note(), tuple(self.trials))
@@ -303,10 +225,9 @@ class _Search:
 
     def _search_deadline(self) -> float | None:
         """When the last trial must end, so that the best setting can still be fitted on all rows."""
-        deadline = self._limits.deadline
-        if deadline is None:
+        if self._limits.last_tree is None:
             return None
-        last = deadline - _RESERVE - _RESERVE_PER_TRIAL * len(self.trials)
+        last = self._limits.last_tree - _RESERVE_PER_TRIAL * len(self.trials)
         if self._stops:
             # What remains of the other half is for growing trees on all rows.
             assert self._limits.budget is not None
@@ -339,10 +260,9 @@ class _Search:
 
     def _fits(self, trial: Trial) -> bool:
         """Whether a setting can be fitted on all rows in time; XGBoost can stop at any tree."""
-        deadline = self._limits.deadline
-        if deadline is None or EARLY_STOPPING in trial.params:
+        if self._limits.last_tree is None or EARLY_STOPPING in trial.params:
             return True
-        return time.perf_counter() + self._refit_seconds(trial) + _RESERVE < deadline
+        return time.perf_counter() + self._refit_seconds(trial) < self._limits.last_tree
 
     # -- words -------------------------------------------------------------------------------------
 
@@ -351,6 +271,9 @@ class _Search:
         asked = study.ask()
         self._space.suggest(asked)
         self.trials.append(replace(trial, trial=len(self.trials) + 1))
+        self._tell(study, asked, trial)
+
+    def _tell(self, study: Any, asked: Any, trial: Trial) -> None:
         value = None if trial.value is None else self._sign * trial.value
         study.tell(asked, value, state=None if value is not None else _failed())
 
@@ -375,25 +298,6 @@ class _Search:
             f"{chosen.metric} {chosen.value:.4g} {where} of {of}"
             f"{'; the search was stopped' if stopping() else ''}"
         )
-
-
-def _parts(
-    problem: Problem, *, single: bool
-) -> Sequence[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Divide the rows into (rest, part), as often as can be with all classes in each rest."""
-    import numpy as np
-
-    places = problem.folds * _FOLDS // 1000
-    found: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
-    for fold in [_FOLDS - 1] if problem.by_time else range(_FOLDS - 1, -1, -1):
-        if single and found:
-            break
-        part, rest = np.flatnonzero(places == fold), np.flatnonzero(places != fold)
-        classes = len(problem.label.classes)
-        whole = not classes or len(np.unique(problem.rows.label[rest])) == classes
-        if len(part) and len(rest) and whole:
-            found.append((rest, part))
-    return found
 
 
 def _deviation(scores: Sequence[float]) -> float:

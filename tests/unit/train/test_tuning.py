@@ -17,9 +17,10 @@ from workbench.train import algorithms
 from workbench.train.boosting import Examples
 from workbench.train.dataset import ColumnSpec, FeatureSpec
 from workbench.train.label import Label
+from workbench.train.search_problem import Limits, Problem
 from workbench.train.space import Space
 from workbench.train.trials import Trial
-from workbench.train.tuning import Limits, Problem, search
+from workbench.train.tuning import search
 
 
 def problem(task: Any = "regression", rows: int = 300, seed: int = 0, **changed: Any) -> Problem:
