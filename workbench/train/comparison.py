@@ -10,12 +10,11 @@ from workbench.errors import WorkbenchError
 from workbench.progress import step
 from workbench.train import algorithms, estimators
 from workbench.train.boosting import Examples
-from workbench.train.evaluate import RESAMPLES, SAMPLE_ROWS, Answers, measures
+from workbench.train.evaluate import Answers, measures
+from workbench.train.paired import advantage
 from workbench.train.scoring import Fitted
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from workbench.train.evaluate import Score
     from workbench.train.label import Task
     from workbench.train.spool import Spool
@@ -82,46 +81,13 @@ def against_xgboost(
     return _sentence(contender, answers, seconds, task, seed)
 
 
-def difference(
-    task: Task, metric: str, first: Answers, second: Answers, *, seed: int
-) -> tuple[float, float, float]:
-    """Return by how much `first` is better than `second` on the same rows, and the 95 % interval.
-
-    Rows are drawn with replacement, for both alike. Of many rows a sample is taken, and the
-    deviations are narrowed by the square root of the ratio.
-    """
-    import numpy as np
-
-    measure = measures(task)[metric]
-    rng = np.random.default_rng(seed)
-    count = len(first.truth)
-    size = min(count, SAMPLE_ROWS)
-    rows = np.sort(rng.choice(count, size, replace=False))
-    sign = 1 if measure.more_is_better else -1
-
-    def apart(one: Answers, other: Answers, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            apart: npt.NDArray[np.float64] = measure.compute(one, weights) - measure.compute(other, weights)
-        return sign * apart
-
-    whole = float(apart(first, second, np.ones((1, count)))[0])
-    sample = first.take(rows), second.take(rows)
-    drawn = rng.multinomial(size, np.full(size, 1 / size), RESAMPLES).astype(np.float64)
-    found = apart(*sample, drawn)
-    found = found[np.isfinite(found)]
-    if len(found) < RESAMPLES // 2:
-        return whole, np.nan, np.nan
-    centre = float(apart(*sample, np.ones((1, size)))[0])
-    low, high = whole + (np.quantile(found, [0.025, 0.975]) - centre) * (size / count) ** 0.5
-    return whole, float(low), float(high)
-
-
 def _sentence(contender: Contender, answers: Answers, seconds: float, task: Task, seed: int) -> str:
     import numpy as np
 
     metric, score = contender.metric, contender.score
     value = float(measures(task)[metric].compute(answers, np.ones((1, len(answers.truth))))[0])
-    by, low, high = difference(task, metric, contender.answers, answers, seed=seed)
+    better_by = advantage(contender.answers, answers, metric, seed=seed)
+    by, low, high = better_by.value, better_by.low, better_by.high
     interval = (
         "" if score["low"] is None or score["high"] is None else f" ({score['low']:.3g}–{score['high']:.3g})"
     )

@@ -76,6 +76,20 @@ def differences(one: Answers, other: Answers, metrics: Iterable[str], *, seed: i
     return found
 
 
+def advantage(one: Answers, other: Answers, metric: str, *, seed: int) -> Difference:
+    """Return by how much `one` is better than `other`: where less is better, by how much it has less.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> truth = np.array([1.0, 2.0, 3.0, 4.0])
+    >>> advantage(Answers(truth, truth), Answers(truth, truth + 1), "mae", seed=0).value
+    1.0
+    """
+    more, less = (one, other) if MEASURES[metric].more_is_better else (other, one)
+    return differences(more, less, [metric], seed=seed)[metric]
+
+
 def _apart(measure: Measure, one: Answers, other: Answers, weights: Floats) -> Floats:
     import numpy as np
 

@@ -24,10 +24,10 @@ from workbench.errors import InvalidData, NotFound, Unsupported
 from workbench.lake import Lake
 from workbench.ranges import Range
 from workbench.train import algorithms, registry
-from workbench.train.comparison import difference
 from workbench.train.definition import Training
 from workbench.train.encoding import encode
 from workbench.train.evaluate import Answers
+from workbench.train.paired import advantage
 from workbench.train.tab_network import Cells
 from workbench.train.tab_transformer import TabTransformerClassifier, TabTransformerRegressor
 from workbench.train.training import train
@@ -292,9 +292,14 @@ def answers(seed: int, noise: float, rows: int = 400) -> Answers:
     return Answers(truth, (score > 0.5).astype(int), np.column_stack([1 - score, score]))
 
 
+def better(one: Answers, other: Answers, metric: str, seed: int = 0) -> tuple[float, float, float]:
+    found = advantage(one, other, metric, seed=seed)
+    return found.value, found.low, found.high
+
+
 def test_a_difference_is_that_of_scikit_learn_with_a_paired_interval() -> None:
     one, other = answers(1, 0.5), answers(2, 1.0)
-    by, low, high = difference("binary", "auc", one, other, seed=0)
+    by, low, high = better(one, other, "auc")
     areas = [roc_auc_score(each.truth, each.probabilities[:, 1]) for each in (one, other)]
     assert by == pytest.approx(areas[0] - areas[1])
     rng = np.random.default_rng(5)
@@ -306,15 +311,15 @@ def test_a_difference_is_that_of_scikit_learn_with_a_paired_interval() -> None:
     ]
     assert (low, high) == pytest.approx(np.quantile(apart, [0.025, 0.975]), abs=0.012)
     assert low < by < high
-    assert difference("binary", "auc", one, one, seed=0) == (0, 0, 0)
+    assert better(one, one, "auc") == (0, 0, 0)
     # Less logloss is better.
-    assert difference("binary", "logloss", one, other, seed=0)[0] > 0
-    assert difference("binary", "logloss", other, one, seed=0)[0] < 0
+    assert better(one, other, "logloss")[0] > 0
+    assert better(other, one, "logloss")[0] < 0
 
 
 def test_the_interval_of_many_rows_is_narrower_than_that_of_their_sample() -> None:
-    few = difference("binary", "auc", answers(1, 0.5, 10_000), answers(2, 1.0, 10_000), seed=0)
-    many = difference("binary", "auc", answers(1, 0.5, 40_000), answers(2, 1.0, 40_000), seed=0)
+    few = better(answers(1, 0.5, 10_000), answers(2, 1.0, 10_000), "auc")
+    many = better(answers(1, 0.5, 40_000), answers(2, 1.0, 40_000), "auc")
     assert (many[2] - many[1]) == pytest.approx((few[2] - few[1]) / 2, rel=0.35)
 
 
@@ -389,7 +394,7 @@ def test_a_training_uses_unlabelled_rows_and_says_what_xgboost_reaches(
     own, other = (
         Answers(truth, each[:, 1] > 0.5, each) for each in (np.column_stack([1 - found, found]), reached)
     )
-    by, low, high = difference("binary", "auc", own, other, seed=4)
+    by, low, high = better(own, other, "auc", seed=4)
     first, second = model.reason.split("; ")[1:3]
     assert first.startswith(f"tab_transformer reached auc {model.metrics['auc']['value']:.3g} (")
     assert second.startswith(f"XGBoost with its defaults {roc_auc_score(truth, reached[:, 1]):.3g} in ")
