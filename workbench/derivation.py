@@ -89,6 +89,11 @@ class Run:
     details: Mapping[str, Any] = field(default_factory=dict)
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
+    @classmethod
+    def failed(cls, name: str, kind: str, plan: Plan, error: Exception, seconds: float) -> Run:
+        """Return the record of a run that was planned, and failed."""
+        return cls(name, kind, plan.mode, plan.reason, seconds=seconds, status="failed", error=str(error))
+
 
 class Derivation(Protocol):
     """Anything the store keeps up to date."""

@@ -151,6 +151,17 @@ def quote_all(names: Iterable[str], prefix: str = "") -> str:
     return ", ".join(prefix + quote(name) for name in names)
 
 
+def listed(names: str | Iterable[str]) -> tuple[str, ...]:
+    """Return names of which one may have been given by itself.
+
+    Examples
+    --------
+    >>> listed("id"), listed(["id", "day"])
+    (('id',), ('id', 'day'))
+    """
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
 def spelled(names: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
     """Spell names as they are known, whatever their case; one that is not known stays as it is.
 

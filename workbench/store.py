@@ -16,6 +16,7 @@ from workbench.keeping import Keeping
 from workbench.lake import Lake, Snapshot
 from workbench.lake.snapshots import read_snapshot
 from workbench.looking import Looking
+from workbench.names import listed
 from workbench.queries import query_text
 from workbench.schedule import check_names, check_trigger, waits_for
 from workbench.serving import Serving
@@ -114,7 +115,7 @@ class Store(Keeping, Serving, Looking):
             name,
             body.query,
             "",
-            _names(key),
+            listed(key),
             on=on,
             trigger=check_trigger(when),
             refit_when=None if refit_when is None else check_trigger(refit_when),
@@ -320,7 +321,7 @@ class Store(Keeping, Serving, Looking):
     def merge(self, table: str, rows: object, key: str | Sequence[str] | None = None) -> Snapshot:
         """Update the rows of a table that have the same key, and add the others."""
         return self._snapshot(
-            self._followed(merge(self._lake, table, rows, _names(key) if key is not None else None))
+            self._followed(merge(self._lake, table, rows, listed(key) if key is not None else None))
         )
 
     def delete(self, table: str, where: str) -> Snapshot:
@@ -373,7 +374,3 @@ class Store(Keeping, Serving, Looking):
             {each.name: waits_for(each.trigger) for each in answers.derivations(self._lake)},
             {column for table in tables for column in self._lake.tables.resolve(table).columns},
         )
-
-
-def _names(names: str | Sequence[str]) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)

@@ -12,6 +12,7 @@ from workbench.derivation import Derivation, fingerprint
 from workbench.engines.duckdb import classify
 from workbench.engines.sql import normalise, source_tables, written_tables
 from workbench.errors import InvalidData, NotFound, WorkbenchError
+from workbench.names import listed
 from workbench.schedule import decide, downstream, upstream
 from workbench.transform import Transform
 from workbench.transform.create import preview
@@ -101,14 +102,14 @@ def _transform(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
     using = str(arguments.get("using") or "sql")
     on = arguments.get("on")
     reads = _rows(lake, source_tables(query) if using == "sql" else (str(on),) if on else ())
-    draft = Transform(name, query, "", _names(arguments["key"]), on=on, using=using)
+    draft = Transform(name, query, "", listed(arguments["key"]), on=on, using=using)
     then = f"; then refreshed {preview(lake, draft)}" if using == "sql" else ""
     previous = lake.records.definition(name)
     if previous is None or previous["status"] == "dropped":
         action = f"makes features.{name}: computed in full, the first run{then}"
         return PlanReport("transform", action, reads)
     same = normalise(previous["definition"].get("query", "")) == normalise(query.strip().rstrip(";"))
-    if same and tuple(previous["definition"]["key"]) == _names(arguments["key"]):
+    if same and tuple(previous["definition"]["key"]) == listed(arguments["key"]):
         return PlanReport("transform", "changes nothing: the definition is the same", reads)
     return PlanReport(
         "transform",
@@ -117,10 +118,6 @@ def _transform(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
         reads,
         _after(lake, f"features.{name}"),
     )
-
-
-def _names(names: Any) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _query(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:

@@ -287,14 +287,6 @@ class _Filling:
 def _record_failure(
     lake: Lake, binding: Binding, plan: Plan, error: WorkbenchError, started: datetime, clock: float
 ) -> None:
-    run = Run(
-        binding.name,
-        KIND,
-        plan.mode,
-        plan.reason,
-        seconds=time.perf_counter() - clock,
-        status="failed",
-        error=str(error),
-    )
+    run = Run.failed(binding.name, KIND, plan, error, time.perf_counter() - clock)
     with lake.commit(f"predict {binding.column} ON {binding.table} failed", run_id=run.id) as tx:
         lake.records.append_run(tx, run, started)

@@ -10,7 +10,7 @@ from workbench.derivation import fingerprint
 from workbench.engines.sql import normalise
 from workbench.errors import InvalidData, NotFound, StatementError, Unsupported
 from workbench.intervals import parse_interval
-from workbench.names import check_name
+from workbench.names import check_name, listed
 from workbench.ranges import Range
 from workbench.train import algorithms, gate
 from workbench.train.evaluate import MEASURES, check_metric
@@ -109,9 +109,9 @@ class Training:
             name,
             query.strip().rstrip(";").rstrip(),
             label or "",
-            _names(key),
-            None if features is None else _names(features),
-            _names(exclude),
+            () if key is None else listed(key),
+            None if features is None else listed(features),
+            () if exclude is None else listed(exclude),
             prepare,
             model,
             algorithms.canonical(model, params or {}),
@@ -244,9 +244,3 @@ class Training:
 def _read_value(value: Any) -> Any:
     is_range = isinstance(value, Mapping) and value.keys() == Range.__dataclass_fields__.keys()
     return Range(**value) if is_range else value
-
-
-def _names(names: str | Sequence[str] | None) -> tuple[str, ...]:
-    if names is None:
-        return ()
-    return (names,) if isinstance(names, str) else tuple(names)

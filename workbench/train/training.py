@@ -82,10 +82,7 @@ def refresh_model(lake: Lake, model: Model, *, full: bool = False) -> Run:
     except Conflict:
         raise
     except WorkbenchError as error:
-        seconds = time.perf_counter() - clock
-        run = Run(
-            model.name, KIND, plan.mode, plan.reason, seconds=seconds, status="failed", error=str(error)
-        )
+        run = Run.failed(model.name, KIND, plan, error, time.perf_counter() - clock)
         with lake.commit(f"train {model.name} failed", run_id=run.id) as tx:
             lake.records.append_run(tx, run, started)
         raise

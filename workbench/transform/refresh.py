@@ -100,14 +100,6 @@ def _check_newest(lake: Lake, tx: Transaction, transform: Transform) -> None:
 def _record_failure(
     lake: Lake, transform: Transform, plan: Plan, error: WorkbenchError, started: datetime, clock: float
 ) -> None:
-    run = Run(
-        transform.name,
-        KIND,
-        plan.mode,
-        plan.reason,
-        seconds=time.perf_counter() - clock,
-        status="failed",
-        error=str(error),
-    )
+    run = Run.failed(transform.name, KIND, plan, error, time.perf_counter() - clock)
     with lake.commit(f"refresh {transform.name} failed", run_id=run.id) as tx:
         lake.records.append_run(tx, run, started)
