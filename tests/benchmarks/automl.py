@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pyarrow as pa
+from page import replace_part
 from sklearn import datasets
 
 import workbench
@@ -93,10 +94,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, workbench.connect(Path(folder) / "store") as store:
         fill(store)
         text = page(measure(store, options.budget), options.budget)
-    before = options.page.read_text(encoding="utf-8").partition(TITLE)
-    rest = before[2].partition("\n## ")
-    after = f"\n## {rest[2]}" if rest[1] else ""
-    options.page.write_text(before[0].rstrip() + "\n\n" + text + after, encoding="utf-8")
+    replace_part(options.page, TITLE, text)
 
 
 if __name__ == "__main__":

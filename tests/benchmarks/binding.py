@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from page import judged, machine, replace_part, row
+from timing import printed, timed
 
 import workbench
 from workbench.store import Store
@@ -43,17 +39,8 @@ class Measured:
     reach: float
 
     def line(self) -> str:
-        ratio = self.ours / self.theirs
-        return (
-            f"| {self.what} | {self.against} | {self.ours:,.3f} | {self.theirs:,.3f} | {ratio:.3f} "
-            f"| {self.reach:.3g} | {'yes' if ratio <= self.reach else 'no'} |"
-        )
-
-
-def timed(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+        last = judged(self.ours / self.theirs, self.reach, ".3f", ".3g")
+        return row(self.what, self.against, f"{self.ours:,.3f}", f"{self.theirs:,.3f}", *last)
 
 
 def build(folder: Path, rows: int) -> Store:
@@ -225,8 +212,7 @@ def peak(folder: Path, rows: int) -> None:
 
 
 def in_a_process(*arguments: str) -> dict[str, float]:
-    done = subprocess.run([*arguments], check=True, capture_output=True, text=True)
-    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    found: dict[str, float] = json.loads(printed(*arguments).strip().splitlines()[-1])
     return found
 
 
@@ -247,7 +233,6 @@ def report(measured: list[Measured], memory: dict[int, dict[str, float]]) -> str
         f"| {rows:,} | {each['before']:,.0f} | {each['after']:,.0f} | {each['seconds']:,.1f} |"
         for rows, each in memory.items()
     )
-    software = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "xgboost-cpu"))
     return f"""{HEADING}
 
 `make bench` writes this part too. Ten numbers per row, an XGBoost model of 100 trees of depth 6, bound
@@ -264,16 +249,8 @@ Memory of a process that makes the table and then fills the column:
 | ---: | ---: | ---: | ---: |
 {grown}
 
-Python {platform.python_version()}, {software}; {os.cpu_count()} cores.
+{machine("duckdb", "xgboost-cpu")}.
 """
-
-
-def put(page: Path, text: str) -> None:
-    """Put this part in its place on the page, and leave the others."""
-    before, _, after = page.read_text(encoding="utf-8").partition(HEADING)
-    rest = after.partition("\n## ")[2]
-    parts = [before.rstrip(), text.rstrip(), *([f"## {rest}".rstrip()] if rest else [])]
-    page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -309,7 +286,7 @@ def main() -> None:
             for rows in options.memory
         }
     text = report(measured, memory)
-    put(options.page.resolve(), text)
+    replace_part(options.page.resolve(), HEADING, text)
     print(text)
 
 

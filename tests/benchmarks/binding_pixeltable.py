@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 folder, rows, changed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
@@ -21,6 +19,7 @@ import pixeltable as pxt  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 import xgboost  # noqa: E402
 from pixeltable.func import Batch  # noqa: E402
+from timing import timed  # noqa: E402
 
 COLUMNS = [f"f{number}" for number in range(10)]
 booster = xgboost.Booster(model_file=str(folder / "model.json"))
@@ -36,12 +35,6 @@ def predict(
 ) -> Numbers:  # fmt: skip
     matrix = np.array([f0, f1, f2, f3, f4, f5, f6, f7, f8, f9], np.float32).T
     return [float(value) for value in booster.inplace_predict(matrix)]
-
-
-def timed(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def main() -> None:

@@ -6,12 +6,12 @@ import argparse
 import platform
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 from page import replace_part
+from timing import timed
 
 import workbench
 from workbench.lake.exploration import EVERYTHING, PAGE, View
@@ -37,9 +37,7 @@ def milliseconds(*works: Callable[[], object]) -> list[float]:
     found: list[list[float]] = [[] for _ in works]
     for _ in range(RUNS):
         for work, times in zip(works, found, strict=True):
-            started = time.perf_counter()
-            work()
-            times.append(1000 * (time.perf_counter() - started))
+            times.append(1000 * timed(work))
     return [statistics.median(times) for times in found]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 from page import replace_part
+from timing import alternate
 
 import workbench
 from workbench.bind.isolation import open_predictor
@@ -23,18 +23,6 @@ TITLE = "## A process of its own"
 COLUMNS = 10
 BATCH = 100_000
 REACH = 1.08
-
-
-def alternate(actions: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Time several things in turn, and return the median of each."""
-    taken: dict[str, list[float]] = {name: [] for name in actions}
-    for run in range(repeats + 2):
-        for name, action in actions.items():
-            started = time.perf_counter()
-            action()
-            if run >= 2:
-                taken[name].append(time.perf_counter() - started)
-    return {name: statistics.median(seconds) for name, seconds in taken.items()}
 
 
 def measure(repeats: int) -> tuple[dict[str, float], dict[str, float], float]:

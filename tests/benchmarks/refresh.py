@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
+
+from page import judged, machine, replace_part, row
+from timing import timed
 
 import workbench
 from workbench.store import Store
 
+TITLE = "## Refreshing what changed"
 ROWS = 10_000_000
 GROWTH = (1_000_000, 10_000_000, 50_000_000)
 CUSTOMERS_SHARE = 0.1
@@ -58,17 +59,8 @@ class Measured:
 
     def line(self) -> str:
         reach = 0.1 if self.change.startswith("0.01") else 0.5
-        ratio = self.part / self.full
-        return (
-            f"| {self.what} | {self.change} | {self.part:,.2f} | {self.full:,.2f} | {ratio:.2f} "
-            f"| {reach} | {'yes' if ratio <= reach else 'no'} |"
-        )
-
-
-def timed(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+        last = judged(self.part / self.full, reach)
+        return row(self.what, self.change, f"{self.part:,.2f}", f"{self.full:,.2f}", *last)
 
 
 def build(folder: Path, rows: int) -> Store:
@@ -181,8 +173,7 @@ def report(
         for rows, found in growth.items()
         for name, (part, full) in found.items()
     )
-    software = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "duckdb-extension-ducklake"))
-    return f"""## Refreshing what changed
+    return f"""{TITLE}
 
 `make bench` writes this part too. *Part* is `refresh` after an UPDATE of so many of {ROWS:,} rows;
 *all* is `refresh … full` right after it, which computes every row and finds nothing left to write. Both
@@ -203,7 +194,7 @@ The same 1,000 changed rows, scattered over tables of other sizes:
 One row inserted into a table of {CHAIN_ROWS:,} rows with a chain of {CHAIN} transforms `on write`:
 {chained[0]:.2f} s until the last has it; the insert alone takes {chained[1]:.2f} s.
 
-Python {platform.python_version()}, {software}; {os.cpu_count()} cores.
+{machine("duckdb", "duckdb-extension-ducklake")}.
 """
 
 
@@ -225,8 +216,7 @@ def main() -> None:
                 if rows == ROWS:
                     measured = list(parts_of(store, rows))
     text = report(measured, growth, chained)
-    before = page.read_text(encoding="utf-8").partition("## Refreshing what changed")[0].rstrip()
-    page.write_text(f"{before}\n\n{text}", encoding="utf-8")
+    replace_part(page, TITLE, text)
     print(text)
 
 

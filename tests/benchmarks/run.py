@@ -9,21 +9,19 @@ import argparse
 import contextlib
 import io
 import os
-import platform
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+from page import machine, row
+from timing import alternate, printed
 
 REPEATS = 21
 STARTS = 9
@@ -63,11 +61,8 @@ class Measured:
     holds: bool
 
     def line(self) -> str:
-        ratio = self.ours / self.against
-        mark = "yes" if self.holds else "no"
-        return (
-            f"| {self.what} | {_ms(self.ours)} | {_ms(self.against)} | {ratio:.2f} | {self.reach} | {mark} |"
-        )
+        ratio, mark = self.ours / self.against, "yes" if self.holds else "no"
+        return row(self.what, _ms(self.ours), _ms(self.against), f"{ratio:.2f}", self.reach, mark)
 
 
 def _ms(seconds: float) -> str:
@@ -90,14 +85,8 @@ def plain_duckdb(store: Path) -> duckdb.DuckDBPyConnection:
 
 def medians(ours: Callable[[], object], against: Callable[[], object]) -> tuple[float, float]:
     """Time two things in turn; return both medians."""
-    taken: tuple[list[float], list[float]] = ([], [])
-    for run in range(REPEATS + 2):
-        for place, action in enumerate((ours, against)):
-            start = time.perf_counter()
-            action()
-            if run >= 2:
-                taken[place].append(time.perf_counter() - start)
-    return statistics.median(taken[0]), statistics.median(taken[1])
+    taken = alternate({"ours": ours, "against": against}, REPEATS)
+    return taken["ours"], taken["against"]
 
 
 def fetch(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
@@ -135,16 +124,13 @@ def start_up() -> Measured:
     taken: dict[str, list[float]] = {LOAD_EXT: [], IMPORT_DUCKDB: []}
     for _ in range(STARTS):
         for code, seconds in taken.items():
-            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-            seconds.append(float(done.stdout))
+            seconds.append(float(printed(sys.executable, "-c", code)))
     ours, against = (statistics.median(seconds) for seconds in taken.values())
     return Measured("`%load_ext workbench` : `import duckdb`", ours, against, "1 s", ours < 1)
 
 
 def report(rows: list[Measured]) -> str:
     """Write the page."""
-    names = ("duckdb", "duckdb-extension-ducklake", "ipython", "pyarrow")
-    software = ", ".join(f"{name} {version(name)}" for name in names)
     lines = "\n".join(each.line() for each in rows)
     return f"""# Benchmarks
 
@@ -157,7 +143,7 @@ through DuckDB and DuckLake alone, fetched as an Arrow table.
 | --- | ---: | ---: | ---: | --- | --- |
 {lines}
 
-Python {platform.python_version()}, {software}; {os.cpu_count()} cores; {REPEATS} repeats per query,
+{machine("duckdb", "duckdb-extension-ducklake", "ipython", "pyarrow")}; {REPEATS} repeats per query,
 {STARTS} fresh processes per start.
 """
 

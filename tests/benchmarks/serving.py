@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from page import replace_part
+from timing import timed
 
 import workbench
 
@@ -49,8 +50,8 @@ def make(folder: Path) -> dict[str, list[float]]:
         batch = rows.combine_chunks().to_batches()[0]
         one = batch.slice(0, 1)
         return {
-            "1 row": timed(lambda: predictor.predict(one), 300),
-            "100 rows": timed(lambda: predictor.predict(batch), 300),
+            "1 row": repeated(lambda: predictor.predict(one), 300),
+            "100 rows": repeated(lambda: predictor.predict(batch), 300),
             **ask_in_sql(store),
         }
 
@@ -64,18 +65,14 @@ def ask_in_sql(store: workbench.Store) -> dict[str, list[float]]:
         assert rows.num_rows == 1
 
     return {
-        "predict() in SQL": timed(lambda: ask("predict(model, t.*) AS y"), 200),
-        "the row in SQL": timed(lambda: ask("t.*"), 200),
+        "predict() in SQL": repeated(lambda: ask("predict(model, t.*) AS y"), 200),
+        "the row in SQL": repeated(lambda: ask("t.*"), 200),
     }
 
 
-def timed(action: Callable[[], object], times: int) -> list[float]:
-    taken = []
-    for _ in range(times + 20):
-        started = time.perf_counter()
-        action()
-        taken.append(time.perf_counter() - started)
-    return taken[20:]
+def repeated(action: Callable[[], object], times: int) -> list[float]:
+    """Time something as often, after 20 times to warm up."""
+    return [timed(action) for _ in range(times + 20)][20:]
 
 
 def load(address: str, bodies: list[bytes], clients: int, requests: int) -> tuple[list[float], float]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import platform
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from page import judged, machine, replace_part, row
+from timing import printed
 
 import workbench
 
@@ -113,12 +113,9 @@ def one(side: str, folder: Path) -> None:
 
 
 def measured(side: str, folder: Path) -> tuple[float, float, float, str]:
-    done = subprocess.run(
-        [sys.executable, __file__, "--one", side, "--store", str(folder)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    seconds, processor, peak, trees = (*done.stdout.split(), "")[:4]
-    print(f"{side}: {done.stdout.strip()[:60]}", flush=True)
+    said = printed(sys.executable, __file__, "--one", side, "--store", str(folder))
+    seconds, processor, peak, trees = (*said.split(), "")[:4]
+    print(f"{side}: {said.strip()[:60]}", flush=True)
     return float(seconds), float(processor), float(peak), trees
 
 
@@ -145,11 +142,7 @@ def main() -> None:
     text = report(options.rows, found, stored, same=trees == {ordered[3]})
     print(text)
     if options.page:
-        page = options.page.read_text(encoding="utf-8")
-        before, _, after = page.partition(TITLE)
-        rest = after.partition("\n## ")
-        kept = f"\n\n## {rest[2]}" if rest[1] else "\n"
-        options.page.write_text(f"{before.rstrip()}\n\n{text}{kept}", encoding="utf-8")
+        replace_part(options.page, TITLE, text)
 
 
 def report(
@@ -166,11 +159,9 @@ def report(
     reaches = (("seconds", 1.0), ("seconds of all cores", 1.0), ("peak memory, MiB", 0.4))
     for place, (what, reach) in enumerate(reaches):
         ratio = mine[place] / hand[place]
-        said = "yes" if ratio <= reach else "no"
-        lines.append(f"| {what} | {mine[place]:,.1f} | {hand[place]:,.1f} | {ratio:.2f} | {reach} | {said} |")
+        lines.append(row(what, f"{mine[place]:,.1f}", f"{hand[place]:,.1f}", *judged(ratio, reach)))
     table = "\n".join(lines)
     identical = "the very same" if same else "**not the same**"
-    software = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "xgboost-cpu"))
     return f"""{TITLE}
 
 XGBoost with {TREES} trees from {rows:,} rows of {len(NUMBERS)} numbers in a table of the store: by `.df()`
@@ -185,7 +176,7 @@ By hand from the rows in the same order, the library makes {identical} trees. Th
 evaluation on {TESTED:,} rows held out, report, MLflow and the commit, takes {stored[0]:,.1f} s
 ({stored[1]:,.1f} s of all cores) and {stored[2]:,.0f} MiB.
 
-Python {platform.python_version()}, {software}; {CORES} cores.
+{machine("duckdb", "xgboost-cpu", cores=CORES)}.
 """
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import duckdb
+from page import judged, machine, replace_part, row
+from timing import printed, timed
 
 import workbench
 
@@ -124,21 +123,14 @@ def one(kind: str, path: Path) -> None:
         work = lambda: sklearn(frame)  # noqa: E731
     else:
         work = lambda: (ours if kind == "ours" else by_hand)(connection)  # noqa: E731
-    taken = []
-    for _ in range(1 if kind == "scikit-learn" else REPEATS):
-        start = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - start)
+    taken = [timed(work) for _ in range(1 if kind == "scikit-learn" else REPEATS)]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(statistics.median(taken), peak)
 
 
 def measured(kind: str, path: Path) -> tuple[float, float]:
-    done = subprocess.run(
-        [sys.executable, __file__, "--one", kind, "--rows-file", str(path)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    seconds, peak = map(float, done.stdout.split()[-2:])
+    said = printed(sys.executable, __file__, "--one", kind, "--rows-file", str(path))
+    seconds, peak = map(float, said.split()[-2:])
     print(f"{kind}: {seconds:.2f} s, {peak:,.0f} MiB")
     return seconds, peak
 
@@ -150,9 +142,8 @@ def followed(folder: Path, rows: int) -> tuple[float, float, int]:
         store.load("rows", store.table("made"), key="id")
         store.transform("prepared", OURS, key="id")
         states = store.sql("SELECT count(*) AS n FROM mlstore.fitted").rows()[0]["n"]
-        start = time.perf_counter()
-        store.sql(f"INSERT INTO rows SELECT * REPLACE (id + {rows} AS id) FROM ({MADE.format(rows=NEW)})")
-        inserted = time.perf_counter() - start
+        new = f"SELECT * REPLACE (id + {rows} AS id) FROM ({MADE.format(rows=NEW)})"
+        inserted = timed(lambda: store.sql(f"INSERT INTO rows {new}"))
         start = time.perf_counter()
         run = store.refresh("prepared")[-1]
         seconds = time.perf_counter() - start
@@ -179,11 +170,7 @@ def main() -> None:
     text = report(options.rows, found, seconds, inserted, read)
     print(text)
     if options.page:
-        page = options.page.read_text(encoding="utf-8")
-        before, _, after = page.partition(TITLE)
-        rest = after.partition("\n## ")
-        kept = f"\n\n## {rest[2]}" if rest[1] else "\n"
-        options.page.write_text(f"{before.rstrip()}\n\n{text}{kept}", encoding="utf-8")
+        replace_part(options.page, TITLE, f"{text}\n")
 
 
 def report(
@@ -194,11 +181,9 @@ def report(
     for name, reach in (("hand", 1.2), ("scikit-learn", 0.33)):
         seconds_taken, peak = found[name]
         ratio = mine[0] / seconds_taken
-        said = "yes" if ratio <= reach else "no"
         label = "SQL by hand" if name == "hand" else name
-        lines.append(f"| {label} | {seconds_taken:.2f} | {peak:,.0f} | {ratio:.2f} | {reach} | {said} |")
+        lines.append(row(label, f"{seconds_taken:.2f}", f"{peak:,.0f}", *judged(ratio, reach)))
     table = "\n".join(lines)
-    software = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "scikit-learn"))
     return f"""{TITLE}
 
 Ten steps, fitted on and applied to {rows:,} rows of a Parquet file, each way in a process of its own
@@ -211,7 +196,7 @@ Ten steps, fitted on and applied to {rows:,} rows of a Parquet file, each way in
 A transform of these ten steps follows {NEW:,} new rows in {seconds:.2f} s (their insert takes
 {inserted:.2f} s): it reads {read:,} rows, and fits nothing.
 
-Python {platform.python_version()}, {software}; {os.cpu_count()} cores."""
+{machine("duckdb", "scikit-learn")}."""
 
 
 if __name__ == "__main__":
