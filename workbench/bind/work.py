@@ -154,7 +154,10 @@ def look(lake: Lake, cursor: Cursor, binding: Binding, head: int, *, full: bool 
     columns = tuple(source.spelled(each) for each in predictor.inputs)
     inputs = source.inputs(columns)
     watermarks = lake.records.watermarks(binding.name, cursor=cursor)
-    models, begun = made_by(cursor, binding, min(watermarks.values(), default=0))
+    # A pause is recorded with the definition too: what was predicted before it still counts.
+    versions = lake.records.history(binding.name, cursor=cursor)
+    defined = min(row["snapshot_id"] for row in versions if row["version"] == binding.version)
+    models, begun = made_by(cursor, binding, max(defined, min(watermarks.values(), default=0)))
     plan = _decide(cursor, binding, predictor.ref, models, inputs, watermarks, head, full=full)
     window = None
     if isinstance(plan, Incremental) and source.is_table and not binding.limits.errors:
@@ -246,7 +249,7 @@ def made_by(cursor: Cursor, binding: Binding, since: int = 0) -> tuple[list[str]
         cursor,
         "SELECT details FROM lake.mlstore.runs WHERE (name, kind, status) = (?, 'binding', 'ok') "
         "AND snapshot_id >= ? ORDER BY snapshot_id DESC, rowid DESC",
-        [binding.name, max(since, binding.snapshot or 0)],
+        [binding.name, since],
     ).fetchall()
     found: list[str] = []
     for details in (json.loads(text) for (text,) in rows):

@@ -45,7 +45,7 @@ values: scalar | "(" scalar ("," scalar)* ","? ")" -> values_listed
 string: STRING
 source: STRING | VARIABLE -> source_variable
 word: IDENTIFIER -> word_lower | STRING
-model: ref | STRING -> string
+model: ref | STRING -> string | ELSEWHERE -> elsewhere
 count: INTEGER
 trials: INTEGER _TRIALS?
 share: NUMBER PERCENT?
@@ -86,6 +86,7 @@ PERCENT: "%"
 IDENTIFIER: /[^\W\d]\w*|"(?:[^"]|"")+"/
 STRING: /'(?:[^']|'')*'/
 VARIABLE: /\$[^\W\d]\w*/
+ELSEWHERE.3: /(?:mlflow|onnx|py|hf|package):[^\s'"$()]+/
 VERSION: /@\w+/
 MOMENT: /@'(?:[^']|'')*'/
 INTEGER.1: /\d+(?![\w.])/
@@ -354,6 +355,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "word": _string,
     "word_lower": lambda token: _bare(token).lower(),
     "model": lambda ref: ref,
+    "elsewhere": str,
     "count": int,
     "trials": int,
     "share": _share,

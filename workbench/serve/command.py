@@ -60,7 +60,7 @@ def serve(store: Store, options: argparse.Namespace) -> None:
     token = given or secrets.token_urlsafe(24)
     desk = Desk(store, options.isolate)
     app = create_app(desk, token)
-    listening = _listen(options.host, options.port)
+    listening = listen(options.host, options.port)
     if options.log:
         desk.log = RequestLog(store.record_requests)
     try:
@@ -79,14 +79,24 @@ def serve(store: Store, options: argparse.Namespace) -> None:
     _summarise(desk)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Open the socket that requests come to.
+
+    Raises
+    ------
+    InvalidData
+        If it cannot be had.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        made = socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
         raise InvalidData(
             f"Cannot listen on {host}, port {port}: {error}.", hint="Choose another with --port."
         ) from error
+    # asyncio sends small answers at once only where a socket says that it speaks TCP; else the second half
+    # of each waits 40 ms for the client to acknowledge the first.
+    return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, made.detach())
 
 
 @contextmanager

