@@ -219,7 +219,9 @@ def apply(adder: Locator, name: str) -> None:
 def test_the_builder(clean: Visit) -> None:
     visit = clean
     keyboard = visit.page.keyboard
-    visit.open(visit.lab.write("builder", MAKE, "%mlstore build trips", "%mlstore explore trips_features"))
+    keyless = "store.sql('create table plain as from zones')\nstore.build('plain')"
+    explored = "%mlstore explore trips_features"
+    visit.open(visit.lab.write("builder", MAKE, "%mlstore build trips", explored, keyless))
     visit.run(0)
     widget = shown(visit, 1)
     statement = widget.get_by_role("region", name="Statement")
@@ -313,6 +315,15 @@ def test_the_builder(clean: Visit) -> None:
     expect(visit.run(2)).to_contain_text("trips_features@1")
     made = shown(visit, 3)
     expect(made).to_contain_text("199,800 rows")
+
+    plain = shown(visit, 4)
+    expect(plain.get_by_role("alert")).to_contain_text("The transform 'plain_features' needs a key.")
+    expect(plain.get_by_role("button", name="Create")).to_be_disabled()
+    plain.get_by_label("zone identifies a row").click()
+    expect(plain.get_by_role("region", name="Statement")).to_contain_text("ON plain KEY (zone) AS")
+    plain.get_by_role("button", name="Leave out all").click()
+    expect(plain.locator("[role=columnheader] .mlw-head")).to_have_text(["zone"])
+    expect(plain.get_by_role("button", name="Create")).to_be_enabled()
 
 
 MODEL = """\

@@ -90,6 +90,18 @@ def choices(draw: st.DrawFn, columns: dict[str, str]) -> Choices:
     return Choices("made", ("id",), chosen, when)
 
 
+def test_each_function_on_each_column_that_it_is_offered_for(store: Store) -> None:
+    builder = store.build("wide")
+    others = {"entity": "my zone", "time": "day", "target": "fare", "with": "exact"}
+    for column, type_ in builder.source.columns.items():
+        offers = [each for each in suited(column_kind(type_)) if each.step != "embed"]
+        chosen = [Feature(column, (Applied(each.step, others),)) for each in offers]
+        if any(each.step == "rolling" for each in offers):
+            chosen.append(Feature(column, (Applied("rolling", {**others, "back": "7 days"}),)))
+        made = Choices("made", ("id",), tuple(chosen))
+        assert builder.preview(made).rows.column_names == ["id", *names(made)]
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_every_combination_of_choices(store: Store, data: st.DataObject) -> None:

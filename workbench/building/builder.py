@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.building.choices import Choices, Source, arguments, everything, looks_back, query
 from workbench.engines.duckdb import Cursor, execute, fetch
+from workbench.errors import InvalidData, StatementError
 from workbench.lake import Exploration
 from workbench.lake.distribution import Distribution
 from workbench.names import plain, quote_all
 from workbench.transform.create import check_free
 from workbench.transform.definition import KIND
-from workbench.transform.fitting import fit
+from workbench.transform.fitting import fit, without_place
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -129,7 +130,10 @@ class Builder:
             # Windows leave rows in no order of their own.
             windows = any(looks_back(each.steps) for each in chosen.features)
             order = f" ORDER BY {quote_all(chosen.key)}" if windows else ""
-            rows = fetch(execute(cursor, f"SELECT * FROM ({made.sql}\n){order} LIMIT {ROWS}"))
+            try:
+                rows = fetch(execute(cursor, f"SELECT * FROM ({made.sql}\n){order} LIMIT {ROWS}"))
+            except (StatementError, InvalidData) as error:
+                raise type(error)(without_place(error.message), hint=error.hint) from error
         found = Preview(rows, min(self._most, total), total)
         self._last = (chosen, found)
         return found

@@ -244,7 +244,7 @@ _OFFERS = (
         (
             Parameter("aggregate", "choice", words=AGGREGATES),
             _ENTITY,
-            _TIME,
+            Parameter("time", "column", of=TIME),  # it may look back an interval
             Parameter("back", "word", "7"),
         ),
     ),

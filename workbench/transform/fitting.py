@@ -239,12 +239,22 @@ def _run(
     try:
         fitted = _compute(cursor, body, keys, _relation(body, keys, states, only))
     except (StatementError, NotFound, InvalidData) as error:
-        # The engine points at a place in our query, which the user has never seen.
-        message = re.split(r"\n+LINE | when casting from source column ", error.message)[0].strip()
+        message = without_place(error.message)
         hint = "" if isinstance(error, NotFound) and not error.nearest else error.hint
         texts = ", ".join(call.text for call in calls.values())
         raise type(error)(f"{texts} cannot be fitted: {message}", hint=hint) from error
     return {key: {**known[key], **state} for key, state in fitted.items()}
+
+
+def without_place(message: str) -> str:
+    r"""Leave out of an engine's message the place in a query of ours, which the user has never seen.
+
+    Examples
+    --------
+    >>> without_place("Binder Error: No function matches 'f'.\n\nLINE 1: SELECT f(x)")
+    "Binder Error: No function matches 'f'."
+    """
+    return re.split(r"\n+LINE | when casting from source column ", message)[0].strip()
 
 
 def _relation(body: Body, keys: list[str], states: Mapping[str, State], only: Only | None) -> str:

@@ -241,6 +241,21 @@ def test_windows_leave_the_rows_of_a_preview_in_their_order(trips: Store) -> Non
     assert preview.rows["id"].to_pylist() == list(range(20))
 
 
+def test_what_the_engine_refuses_is_said_without_its_place(trips: Store) -> None:
+    back = step("rolling", entity="area", time="id", back="7 days")
+    with pytest.raises(StatementError, match="epoch_us") as caught:
+        trips.build("trips").preview(chosen(Feature("fare", (back,))))
+    assert "LINE" not in caught.value.message
+
+
+def test_a_closed_builder_looks_again(trips: Store) -> None:
+    builder = trips.build("trips")
+    first = builder.preview().rows
+    builder.close()
+    builder.choices = replace(builder.choices, name="g")
+    assert builder.preview().rows.equals(first)
+
+
 def test_names_that_are_taken_are_refused(trips: Store) -> None:
     builder = trips.build("trips")
     with pytest.raises(InvalidData, match="the name of a table already"):

@@ -122,7 +122,7 @@ class Builder {
         })
       : "";
     const all = (keep) => {
-      for (const each of this.columns) {
+      for (const each of this.columns.filter(({ row }) => !row.hidden)) {
         if (!keep) each.features = [];
         else if (!each.features.length && !this.key.includes(each.name)) each.features = [{ steps: [], name: "" }];
         this.drawRow(each);
@@ -218,7 +218,7 @@ class Builder {
           class: "mlw-bare", "aria-label": `Leave out column ${place + 1} of ${column.name}`, title: "Leave it out" })
       : "";
     return h("div", { class: "mlw-line" },
-      h("div", { class: "mlw-chain" }, chips, this.adder(column, feature, place), h("label", { class: "mlw-naming" }, "as ", name), h("span", { class: "mlw-ends" }, remove)),
+      h("div", { class: "mlw-chain" }, chips, this.adder(column, feature, place), h("span", { class: "mlw-naming" }, h("label", {}, "as ", name), h("span", { class: "mlw-ends" }, remove))),
       feature.problem.el);
   }
 
