@@ -15,7 +15,7 @@ function profile(found) {
     const label = `${found.column}: ${found.top.map(([value, many]) => `${value} ${count(many)}`).join(", ")}`;
     return [stripe(found.top, values, label), h("span", { class: "mlw-note" }, nulls || found.top[0][0])];
   }
-  const distinct = values ? `≈ ${count(found.distinct)} values` : "no values";
+  const distinct = !values ? "no values" : found.distinct === 1 ? "1 value" : `≈ ${count(found.distinct)} values`;
   return [h("span", { class: "mlw-note" }, [distinct, nulls].filter(Boolean).join(" · "))];
 }
 
