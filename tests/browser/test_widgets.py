@@ -112,8 +112,8 @@ from timeit import repeat
 store = workbench.connect()
 store.sql('create table big as select i as id, i * 7919 % 1000 as zone, i % 997 / 8.0 as fare from range(10000000) r(i)')
 cursor = store._lake.cursor()
-explored = min(repeat(lambda: store.explore('big').page(), number=1, repeat=20))
-plain = min(repeat(lambda: cursor.execute('select * from big limit 200').to_arrow_table(), number=1, repeat=20))
+explored = min(repeat(lambda: store.explore('big').page(), number=1, repeat=40))
+plain = min(repeat(lambda: cursor.execute('select * from big limit 200').to_arrow_table(), number=1, repeat=40))
 print(explored / plain)"""  # noqa: E501
 
 
