@@ -11,6 +11,7 @@ import math
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _RESERVE_PER_TRIAL = 0.02  # seconds for logging it
+_RECENT = 5  # trials that tell how long the next one of an algorithm takes
+_MOST_SKIPPED = 20  # settings in a row for which no time was left
+_TIMED_FROM = 4_000  # rows of which a part tells how long all take
+_TIMED_EVERY = 10
+_TELLING = 0.1  # seconds; of what is shorter the most may be overhead
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,7 @@ class _Search:
         self._sign = 1 if problem.more_is_better else -1
         self.trials = trials
         self._scores: dict[int, list[float]] = {}
+        self._pace: dict[str, float] = {}
         if not self._parts:
             raise InvalidData(
                 f"The training rows of {problem.name!r} cannot be divided so that each part has all classes.",
@@ -110,10 +117,15 @@ class _Search:
         for first in self._space.first():
             if first.items().__repr__() not in tried:
                 study.enqueue_trial(first)
-        shown = 0
-        while len(self.trials) < self._limits.most and not self._over():
+        shown = skipped = 0
+        while len(self.trials) < self._limits.most and not self._over() and skipped < _MOST_SKIPPED:
             asked = study.ask()
             model, params = self._space.suggest(asked)
+            if not self._ends_in_time(model, params):
+                study.tell(asked, state=_failed())
+                skipped += 1
+                continue
+            skipped = 0
             trial = self._try(model, params)
             self.trials.append(trial)
             self._tell(study, asked, trial)
@@ -135,7 +147,8 @@ class _Search:
         if not best:
             failures = {trial.error for trial in self.trials if trial.error}
             raise ModelError(f"All {len(self.trials)} trials failed: {'; '.join(sorted(failures)[:3])}")
-        chosen = next((trial for trial in best if self._fits(trial)), best[0])
+        quickest = min(best, key=self._refit_seconds)
+        chosen = next((trial for trial in best if self._fits(trial)), quickest)
         params = dict(chosen.params)
         fixed = self._space.fixed[chosen.algorithm]
         params |= {name: fixed[name] for name in STOPPED if name in fixed}
@@ -254,6 +267,37 @@ class _Search:
         recent = [trial.seconds for trial in self.trials[-10:]]
         typical = sorted(recent)[len(recent) // 2] if recent else 0.0
         return time.perf_counter() + typical > deadline
+
+    def _ends_in_time(self, model: str, params: Mapping[str, Any]) -> bool:
+        """Whether the first fold of a setting ends before the deadline, as far as others of its kind tell.
+
+        XGBoost can stop at any tree. An algorithm that was not tried yet is timed on some of the rows.
+        """
+        deadline = self._search_deadline()
+        if deadline is None or EARLY_STOPPING in params:
+            return True
+        if model not in self._pace:
+            self._pace[model] = self._timed(model, params)
+        took = [
+            trial.seconds / trial.folds for trial in self.trials if trial.algorithm == model and trial.folds
+        ]
+        return time.perf_counter() + max(took[-_RECENT:], default=self._pace[model]) <= deadline
+
+    def _timed(self, model: str, params: Mapping[str, Any]) -> float:
+        """Estimate the seconds of a fold from parts of its rows; few rows are not worth the question."""
+        rest, part = self._parts[0]
+        if len(rest) < _TIMED_FROM:
+            return 0.0
+        took = []
+        for every in (8 * _TIMED_EVERY, 2 * _TIMED_EVERY, _TIMED_EVERY):
+            started = time.perf_counter()
+            with suppress(ModelError, Unsupported):  # What fails does so in its trial, and is told there.
+                self._fold(algorithms.Choice(model, params), rest[::every], part[::every])
+            took.append(time.perf_counter() - started)
+        # The first loads the library. How much longer twice the rows took tells how it grows, from linear
+        # to cubic; what was too short to tell may be quadratic.
+        power = min(max(math.log2(took[2] / took[1]), 1.0 if took[1] > _TELLING else 2.0), 3.0)
+        return float(took[2] * _TIMED_EVERY**power)
 
     def _refit_seconds(self, trial: Trial) -> float:
         return trial.seconds / max(trial.folds, 1) * self._all_rows / max(self._size, 1) * 1.2

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
 
 from workbench.errors import InvalidData, ModelError
 from workbench.progress import watch
@@ -160,6 +161,28 @@ def test_a_budget_ends_it() -> None:
     # Two seconds are kept for what comes after the search.
     assert time.perf_counter() - started < 4.0
     assert len(found.trials) > 2
+
+
+class Slow(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Takes the square of its rows: a minute for 16,000, a second for 2,000."""
+
+    def __init__(self, level: float = 0.0) -> None:
+        self.level = level
+
+    def fit(self, matrix: Any, label: Any) -> Slow:
+        time.sleep((len(matrix) / 2_000) ** 2)
+        return self
+
+    def predict(self, matrix: Any) -> Any:
+        return np.full(len(matrix), self.level)
+
+
+def test_what_would_not_end_in_time_is_not_begun() -> None:
+    space = Space.of(f"{__name__}.Slow", {"level": Range(0.1, 1.0)}, "regression", stops=False)
+    started = time.perf_counter()
+    with pytest.raises(InvalidData, match=r"does not suffice"):
+        search(problem(rows=20_000), space, Limits(None, 6.0))
+    assert time.perf_counter() - started < 6.0
 
 
 def test_a_budget_too_small_says_so() -> None:
