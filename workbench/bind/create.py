@@ -80,7 +80,8 @@ def _create(lake: Lake, draft: Binding) -> tuple[Binding, bool]:
         if replace(same, version=1, snapshot=None, limits=draft.limits) == draft:
             return same, False
     draft = replace(draft, version=previous["version"] + 1 if previous else 1)
-    draft = draft.chosen(_choose(lake, source, columns, predictor))
+    before = previous["definition"].get("choice") if previous else None
+    draft = draft.chosen(_choose(lake, source, columns, predictor, before))
     return _define(lake, draft, source, predictor, side if makes else None, previous), True
 
 
@@ -100,11 +101,17 @@ def _try(predictor: Predictor, rows: pa.Table) -> None:
 
 
 def _choose(
-    lake: Lake, source: Source, columns: tuple[str, ...], predictor: Predictor
+    lake: Lake,
+    source: Source,
+    columns: tuple[str, ...],
+    predictor: Predictor,
+    before: dict[str, Any] | None,
 ) -> dict[str, Any] | None:
-    """Choose on rows of the table in which way the model is asked."""
-    if ":" in predictor.ref or not columns:
+    """Choose on rows of the table in which way the model is asked, unless that was done `before`."""
+    if not hasattr(predictor, "choose") or not columns:
         return None
+    if before is not None and before["model"] == predictor.ref:
+        return before
     with lake.pinned() as (cursor, _):
         rows = execute(cursor, f"{source.select(columns)} LIMIT {SAMPLE_ROWS}").to_arrow_table()
     return choose_way(predictor, rows)

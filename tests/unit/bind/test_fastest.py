@@ -140,6 +140,9 @@ def test_the_way_is_chosen_when_a_model_is_bound_and_shown(store: Store) -> None
     head = store.head()
     assert store.bind("p", on="points", model="high").asked == binding.asked
     assert store.head() == head
+    assert store.bind("p", on="points", model="high", when="every '1 hour'").asked == binding.asked
+    assert store.bind("p", on="points", model="high", isolate="process").asked == ""
+    binding = store.bind("p", on="points", model="high")
     store.sql("INSERT INTO points VALUES (5000, 1.5, NULL)")
     assert store.describe("p").facts["asked"] == binding.asked
     # Another version is another model: it is chosen anew by the refresh that follows it.
@@ -173,6 +176,14 @@ def test_the_way_that_was_chosen_is_taken(store: Store, monkeypatch: pytest.Monk
         again.bind("q", on="points", model="high")
         assert "library, 1.0× the library" in again.describe("q").facts["asked"]
     trained._compiled.cache_clear()
+
+
+def test_rows_that_cannot_be_used_are_left_out_of_the_trial(store: Store) -> None:
+    store.load("points", store.sql(ROWS.format(3000)), key="id")
+    store.train("high", "FROM points", label="high", key="id", model="logistic")
+    text_rows = f"SELECT id, CASE WHEN id = 7 THEN '?' ELSE a || '' END AS a FROM ({ROWS.format(300)})"
+    store.load("texts", store.sql(text_rows), key="id")
+    assert "on 299 rows" in store.bind("p", on="texts", model="high").asked
 
 
 def test_a_table_with_few_rows_is_asked_later(store: Store) -> None:

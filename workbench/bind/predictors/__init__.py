@@ -59,8 +59,12 @@ def choose_way(predictor: Predictor, rows: pa.Table) -> dict[str, Any] | None:
     """Choose on some rows how a model is asked, as a record; None where it cannot be tried on them."""
     choose = getattr(predictor, "choose", None)
     if choose is not None:
-        with suppress(InvalidRows):
+        try:
             choose(rows)
+        except InvalidRows as refused:
+            good = [place for place in range(rows.num_rows) if place not in refused.rows]
+            with suppress(InvalidRows):
+                choose(rows.take(good))
     return way_of(predictor)
 
 
