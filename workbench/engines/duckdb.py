@@ -66,6 +66,8 @@ def connect() -> Cursor:
         ":memory:",
         config={
             "autoinstall_known_extensions": False,
+            # A table that is not there must not be looked for among the variables of this module.
+            "python_enable_replacements": False,
             # One for each connection: they would write over each other's files, whose names are the same.
             "temp_directory": str(Path(tempfile.gettempdir()) / f"mlstore-spill-{uuid.uuid4().hex}"),
         },

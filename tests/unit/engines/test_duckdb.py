@@ -63,6 +63,13 @@ def test_an_unknown_table_is_answered_with_the_stores_names() -> None:
     assert caught.value.nearest == ("flights",) and "LINE 1" in caught.value.message
 
 
+@pytest.mark.parametrize("name", ["Path", "execute", "connection", "sql"])
+def test_a_variable_of_python_is_no_table(name: str) -> None:
+    connection = connect()
+    with pytest.raises(NotFound, match=name):
+        execute(connection.cursor(), f"FROM {name}")
+
+
 @pytest.mark.parametrize(
     "text", ["Failed to commit DuckLake transaction: database is locked", "Transaction conflict on t"]
 )
