@@ -11,6 +11,9 @@ from workbench.errors import InvalidData
 SCHEMAS = ("main", "queries", "features", "predictions", "mlstore")
 """The schemas of a lake, in the order in which a plain name is looked up."""
 
+METADATA = "__ducklake_metadata_lake"
+"""The schema in which DuckLake lets its own catalog of the lake be read."""
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # Those that DuckDB reserves.

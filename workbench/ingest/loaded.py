@@ -13,11 +13,11 @@ from workbench.derivation import Run
 from workbench.engines.duckdb import Cursor, execute
 from workbench.ingest.sources import READERS, ending, paths
 from workbench.lake.tables import TableInfo
+from workbench.names import METADATA
 
 if TYPE_CHECKING:
     from workbench.lake import Lake
 
-_META = "__ducklake_metadata_lake"
 _UNDO = re.compile(r"undo (\S+) TO @(\d+)")
 
 
@@ -122,7 +122,7 @@ def _undos(cursor: Cursor, table: TableInfo) -> dict[int, int]:
     """Return each snapshot that undid the table, with the one it went back to."""
     rows = execute(
         cursor,
-        f"SELECT snapshot_id, commit_message FROM {_META}.ducklake_snapshot_changes "
+        f"SELECT snapshot_id, commit_message FROM {METADATA}.ducklake_snapshot_changes "
         "WHERE starts_with(commit_message, 'undo ')",
     ).fetchall()
     found = {int(snapshot): _UNDO.fullmatch(message) for snapshot, message in rows}
@@ -137,9 +137,9 @@ def _born(cursor: Cursor, table: TableInfo, at: int) -> int | None:
     """Return the snapshot in which the table that had this name at a snapshot was made."""
     row = execute(
         cursor,
-        f"SELECT max(t.begin_snapshot) FROM {_META}.ducklake_table AS t JOIN {_META}.ducklake_schema AS s "
-        "USING (schema_id) WHERE s.schema_name = ? AND t.table_name = ? AND t.begin_snapshot <= ? "
-        "AND (t.end_snapshot IS NULL OR t.end_snapshot > ?)",
+        f"SELECT max(t.begin_snapshot) FROM {METADATA}.ducklake_table AS t "
+        f"JOIN {METADATA}.ducklake_schema AS s USING (schema_id) WHERE s.schema_name = ? "
+        "AND t.table_name = ? AND t.begin_snapshot <= ? AND (t.end_snapshot IS NULL OR t.end_snapshot > ?)",
         [table.schema, table.name, at, at],
     ).fetchone()
     return int(row[0]) if row and row[0] is not None else None

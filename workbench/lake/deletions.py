@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 
 from workbench.engines.duckdb import Cursor, execute
 from workbench.lake.tables import TableInfo
-from workbench.names import literal, quote, quote_all
+from workbench.names import METADATA, literal, quote, quote_all
 
 if TYPE_CHECKING:
     from workbench.lake.images import Window
 
-_META = "__ducklake_metadata_lake"
 _POSITIONS = "mlstore_deleted"
 _FEW = 2_000
 _VIRTUAL = ("filename", "file_row_number")
@@ -87,7 +86,7 @@ def _delete_files(cursor: Cursor, window: Window, now: dict[str, str | None]) ->
     """Return the delete files with rows that went in the window; None if one is of an unknown kind."""
     rows = execute(
         cursor,
-        f"SELECT path, begin_snapshot, partial_max FROM {_META}.ducklake_delete_file "
+        f"SELECT path, begin_snapshot, partial_max FROM {METADATA}.ducklake_delete_file "
         "WHERE table_id = ? AND begin_snapshot <= ? AND (end_snapshot IS NULL OR end_snapshot > ?)",
         [window.table_id, window.head, window.head],
     ).fetchall()

@@ -14,12 +14,11 @@ from workbench.lake.past import table_at
 from workbench.lake.result import Result
 from workbench.lake.snapshots import changes_by_snapshot, count_changes_query
 from workbench.lake.tables import TableInfo
-from workbench.names import literal
+from workbench.names import METADATA, literal
 
 if TYPE_CHECKING:
     from workbench.lake.lake import Lake
 
-_META = "__ducklake_metadata_lake"
 
 # Entries of DuckLake's changes_made for upkeep that moves rows into other files.
 _MOVES = ("merge_adjacent", "rewrite_delete", "compacted_table", "flushed_inlined")
@@ -40,7 +39,7 @@ def snapshot_at(lake: Lake, moment: int | str | datetime) -> int:
     try:
         row = lake.run(
             lake.cursor(),
-            f"SELECT max(snapshot_id) FROM {_META}.ducklake_snapshot "
+            f"SELECT max(snapshot_id) FROM {METADATA}.ducklake_snapshot "
             "WHERE snapshot_time::TIMESTAMPTZ <= CAST($moment AS TIMESTAMPTZ)",
             {"moment": str(moment)},
         ).fetchone()
@@ -60,8 +59,8 @@ def store_history(lake: Lake) -> Result:
         rows = execute(
             cursor,
             "SELECT snapshot_id AS snapshot, snapshot_time::TIMESTAMPTZ AS time, author, "
-            f"commit_message AS message FROM {_META}.ducklake_snapshot "
-            f"JOIN {_META}.ducklake_snapshot_changes "
+            f"commit_message AS message FROM {METADATA}.ducklake_snapshot "
+            f"JOIN {METADATA}.ducklake_snapshot_changes "
             "USING (snapshot_id) ORDER BY snapshot DESC",
         ).to_arrow_table()
         changed = changes_by_snapshot(cursor, -1, head)
@@ -152,8 +151,8 @@ def _history_query(counts: str, events: Sequence[str], numbers: str = "") -> str
         "SELECT snapshot, s.snapshot_time::TIMESTAMPTZ AS time, c.author, c.commit_message AS message, "
         f"e.event, {numbers}coalesce(r.id, json_extract_string(c.commit_extra_info, '$.run')) AS run, "
         "r.mode, r.reason FROM n FULL JOIN e USING (snapshot) "
-        f"JOIN {_META}.ducklake_snapshot AS s ON s.snapshot_id = snapshot "
-        f"JOIN {_META}.ducklake_snapshot_changes AS c ON c.snapshot_id = snapshot "
+        f"JOIN {METADATA}.ducklake_snapshot AS s ON s.snapshot_id = snapshot "
+        f"JOIN {METADATA}.ducklake_snapshot_changes AS c ON c.snapshot_id = snapshot "
         "LEFT JOIN r ON r.snapshot_id = snapshot ORDER BY snapshot DESC"
     )
 
@@ -174,7 +173,7 @@ def _lives(lake: Lake, cursor: Cursor, schema: str, name: str, head: int) -> lis
         cursor,
         "WITH named AS (SELECT t.table_id, s.schema_name, t.table_name, t.begin_snapshot, t.end_snapshot, "
         "s.schema_name = $schema AND lower(t.table_name) = lower($name) AS asked "
-        f"FROM {_META}.ducklake_table AS t JOIN {_META}.ducklake_schema AS s USING (schema_id)) "
+        f"FROM {METADATA}.ducklake_table AS t JOIN {METADATA}.ducklake_schema AS s USING (schema_id)) "
         "SELECT table_id, any_value(schema_name), arg_max(table_name, begin_snapshot), "
         "min(begin_snapshot) FILTER (asked), min(begin_snapshot), bool_or(asked AND end_snapshot IS NULL), "
         "max(end_snapshot) FILTER (asked), arg_max(table_name, begin_snapshot) FILTER (NOT asked) "
@@ -205,7 +204,7 @@ def _entries(life: _Life, head: int) -> str:
     end = "dropped" if life.became is None else f"renamed to {life.became}"
     names = (
         f"SELECT begin_snapshot, lag(table_name) OVER (ORDER BY begin_snapshot) AS earlier, table_name "
-        f"FROM {_META}.ducklake_table WHERE table_id = {life.id}"
+        f"FROM {METADATA}.ducklake_table WHERE table_id = {life.id}"
     )
     return (
         f"SELECT snapshot_id AS snapshot, {has('inserted_into_table')} AS inserted, "
@@ -214,7 +213,7 @@ def _entries(life: _Life, head: int) -> str:
         "WHEN earlier <> table_name THEN 'renamed from ' || earlier "
         f"WHEN {has('altered_table')} THEN 'columns changed' END AS event "
         "FROM (SELECT snapshot_id, string_split(changes_made, ',') AS made "
-        f"FROM {_META}.ducklake_snapshot_changes WHERE snapshot_id BETWEEN {life.since} AND "
+        f"FROM {METADATA}.ducklake_snapshot_changes WHERE snapshot_id BETWEEN {life.since} AND "
         f"{head if life.died is None else life.died}) LEFT JOIN ({names}) ON begin_snapshot = snapshot_id "
         "WHERE inserted OR mixed OR event IS NOT NULL"
     )
@@ -234,7 +233,7 @@ def _counts(lake: Lake, cursor: Cursor, life: _Life, changes: str) -> list[str]:
     else:
         counts.append(
             "SELECT begin_snapshot AS snapshot, sum(record_count)::BIGINT AS inserts, 0 AS updates, "
-            f"0 AS deletes FROM {_META}.ducklake_data_file WHERE table_id = {life.id} "
+            f"0 AS deletes FROM {METADATA}.ducklake_data_file WHERE table_id = {life.id} "
             f"AND begin_snapshot IN ({only}) GROUP BY begin_snapshot"
         )
     span = execute(
@@ -256,7 +255,7 @@ def _counts(lake: Lake, cursor: Cursor, life: _Life, changes: str) -> list[str]:
 def _name_at(cursor: Cursor, table_id: int, snapshot: int) -> str:
     row = execute(
         cursor,
-        f"SELECT table_name FROM {_META}.ducklake_table WHERE table_id = ? AND begin_snapshot <= ? "
+        f"SELECT table_name FROM {METADATA}.ducklake_table WHERE table_id = ? AND begin_snapshot <= ? "
         "ORDER BY begin_snapshot DESC LIMIT 1",
         [table_id, snapshot],
     ).fetchone()
@@ -269,7 +268,7 @@ def _was_moved(cursor: Cursor, life: _Life) -> bool:
     listed = ", ".join(f"'{kind}:{life.id}'" for kind in _MOVES)
     row = execute(
         cursor,
-        f"SELECT count(*) FROM {_META}.ducklake_snapshot_changes "
+        f"SELECT count(*) FROM {METADATA}.ducklake_snapshot_changes "
         f"WHERE list_has_any(string_split(changes_made, ','), [{listed}])",
     ).fetchone()
     return bool(row and row[0])

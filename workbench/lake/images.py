@@ -15,11 +15,10 @@ from workbench.lake.deletions import deletions_query
 from workbench.lake.entries import UPKEEP
 from workbench.lake.snapshots import Journal, read_journal
 from workbench.lake.tables import TableInfo
-from workbench.names import quote, quote_all
+from workbench.names import METADATA, quote, quote_all
 
-_META = "__ducklake_metadata_lake"
 _THIS_TABLE = (
-    f"{_META}.ducklake_table AS t JOIN {_META}.ducklake_schema AS s USING (schema_id) "
+    f"{METADATA}.ducklake_table AS t JOIN {METADATA}.ducklake_schema AS s USING (schema_id) "
     "WHERE t.end_snapshot IS NULL AND s.end_snapshot IS NULL "
     "AND s.schema_name = $schema AND t.table_name = $name"
 )
@@ -74,7 +73,7 @@ def window_in(
         known = execute(
             cursor,
             "SELECT table_id, t.begin_snapshot, "
-            f"(SELECT count(*) FROM {_META}.ducklake_column AS c WHERE c.table_id = t.table_id "
+            f"(SELECT count(*) FROM {METADATA}.ducklake_column AS c WHERE c.table_id = t.table_id "
             "AND (c.begin_snapshot > $since OR c.end_snapshot > $since)) "
             f"FROM {_THIS_TABLE}",
             {"since": since, "schema": table.schema, "name": table.name},
@@ -125,11 +124,11 @@ def count_changed(cursor: Cursor, table: TableInfo, window: Window) -> int:
         return int(row[0]) if row else 0
     row = execute(
         cursor,
-        f"SELECT greatest((SELECT coalesce(sum(record_count), 0) FROM {_META}.ducklake_data_file "
+        f"SELECT greatest((SELECT coalesce(sum(record_count), 0) FROM {METADATA}.ducklake_data_file "
         "WHERE table_id = $id AND end_snapshot IS NULL AND begin_snapshot > $since), "
-        f"(SELECT coalesce(sum(delete_count), 0) FROM {_META}.ducklake_delete_file "
+        f"(SELECT coalesce(sum(delete_count), 0) FROM {METADATA}.ducklake_delete_file "
         "WHERE table_id = $id AND end_snapshot IS NULL AND begin_snapshot > $since) + "
-        f"(SELECT coalesce(sum(record_count), 0) FROM {_META}.ducklake_data_file "
+        f"(SELECT coalesce(sum(record_count), 0) FROM {METADATA}.ducklake_data_file "
         "WHERE table_id = $id AND end_snapshot > $since AND begin_snapshot <= $since))",
         {"id": window.table_id, "since": window.since},
     ).fetchone()

@@ -10,13 +10,12 @@ from weakref import WeakKeyDictionary
 
 from workbench.engines.duckdb import Cursor, execute
 from workbench.lake.entries import UPKEEP, entries
+from workbench.names import METADATA
 
 if TYPE_CHECKING:
     from workbench.lake.lake import Lake
 
 T = TypeVar("T")
-
-_META = "__ducklake_metadata_lake"
 
 SCHEMA = "schema"
 """Stands, among what something depends on, for all names and columns of relations."""
@@ -110,12 +109,13 @@ class Kept:
     def _look(self, cursor: Cursor) -> int:
         """Read what was committed since the last look; return the newest snapshot."""
         if self._first < 0:
-            row = execute(cursor, f"SELECT max(snapshot_id) FROM {_META}.ducklake_snapshot").fetchone()
+            row = execute(cursor, f"SELECT max(snapshot_id) FROM {METADATA}.ducklake_snapshot").fetchone()
             self._first = self._seen = int(row[0]) if row and row[0] is not None else 0
             return self._seen
         rows = execute(
             cursor,
-            f"SELECT snapshot_id, changes_made FROM {_META}.ducklake_snapshot_changes WHERE snapshot_id > ?",
+            f"SELECT snapshot_id, changes_made FROM {METADATA}.ducklake_snapshot_changes "
+            "WHERE snapshot_id > ?",
             [self._seen],
         ).fetchall()
         for snapshot, made in rows:
@@ -139,8 +139,8 @@ class Kept:
         if not self._names:
             rows = execute(
                 cursor,
-                f"SELECT t.table_id, t.table_name FROM {_META}.ducklake_table AS t "
-                f"JOIN {_META}.ducklake_schema AS s USING (schema_id) WHERE s.schema_name = 'mlstore'",
+                f"SELECT t.table_id, t.table_name FROM {METADATA}.ducklake_table AS t "
+                f"JOIN {METADATA}.ducklake_schema AS s USING (schema_id) WHERE s.schema_name = 'mlstore'",
             ).fetchall()
             self._names = {str(number): name for number, name in rows}
         return self._names

@@ -43,7 +43,7 @@ from workbench.lake.making import (
 from workbench.lake.record_tables import SPEC
 from workbench.lake.records import Records
 from workbench.lake.tables import Tables
-from workbench.names import SCHEMAS, literal
+from workbench.names import METADATA, SCHEMAS, literal
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -388,7 +388,7 @@ def _find_snapshot(cursor: Cursor, before: int, token: str) -> int | None:
     """Find the commit by its token: another attachment's commit must not be taken for ours."""
     row = execute(
         cursor,
-        "SELECT snapshot_id FROM __ducklake_metadata_lake.ducklake_snapshot_changes "
+        f"SELECT snapshot_id FROM {METADATA}.ducklake_snapshot_changes "
         "WHERE snapshot_id > ? AND contains(commit_extra_info, ?)",
         [before, token],
     ).fetchone()

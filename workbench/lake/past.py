@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING
 from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import InvalidData, NotFound
 from workbench.lake.tables import TableInfo
-from workbench.names import SCHEMAS
+from workbench.names import METADATA, SCHEMAS
 
 if TYPE_CHECKING:
     from workbench.lake.lake import Lake
-
-_META = "__ducklake_metadata_lake"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +122,11 @@ def _lives(cursor: Cursor, name: str) -> tuple[int, list[_Life]]:
     rows = execute(
         cursor,
         "SELECT h.head, s.schema_name, r.name, r.is_view, r.begin_snapshot, r.end_snapshot FROM "
-        f"(SELECT max(snapshot_id) AS head FROM {_META}.ducklake_snapshot) AS h LEFT JOIN "
+        f"(SELECT max(snapshot_id) AS head FROM {METADATA}.ducklake_snapshot) AS h LEFT JOIN "
         f"(SELECT schema_id, table_name AS name, false AS is_view, begin_snapshot, end_snapshot "
-        f"FROM {_META}.ducklake_table UNION ALL SELECT schema_id, view_name, true, begin_snapshot, "
-        f"end_snapshot FROM {_META}.ducklake_view) AS r ON lower(r.name) = ? "
-        f"LEFT JOIN {_META}.ducklake_schema AS s USING (schema_id)",
+        f"FROM {METADATA}.ducklake_table UNION ALL SELECT schema_id, view_name, true, begin_snapshot, "
+        f"end_snapshot FROM {METADATA}.ducklake_view) AS r ON lower(r.name) = ? "
+        f"LEFT JOIN {METADATA}.ducklake_schema AS s USING (schema_id)",
         [parts[-1]],
     ).fetchall()
     found = [_Life(*row[1:]) for row in rows if row[1] is not None]

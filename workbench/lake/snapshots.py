@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING
 from workbench.engines.duckdb import Cursor, execute
 from workbench.lake.entries import UPKEEP, entries
 from workbench.lake.tables import TableInfo
-from workbench.names import literal, quote_all
+from workbench.names import METADATA, literal, quote_all
 
 if TYPE_CHECKING:
     from workbench.lake.lake import Lake
-
-_META = "__ducklake_metadata_lake"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +69,8 @@ def read_journal(cursor: Cursor, since: int, head: int) -> Journal:
     """Read what was committed from `since` to `head`, both included."""
     rows = execute(
         cursor,
-        f"SELECT snapshot_id, schema_version, changes_made FROM {_META}.ducklake_snapshot "
-        f"LEFT JOIN {_META}.ducklake_snapshot_changes USING (snapshot_id) "
+        f"SELECT snapshot_id, schema_version, changes_made FROM {METADATA}.ducklake_snapshot "
+        f"LEFT JOIN {METADATA}.ducklake_snapshot_changes USING (snapshot_id) "
         "WHERE snapshot_id BETWEEN ? AND ?",
         [since, head],
     ).fetchall()
@@ -84,7 +82,7 @@ def read_snapshot(lake: Lake, snapshot: int) -> Snapshot:
     row = execute(
         lake.cursor(),
         "SELECT snapshot_id, snapshot_time::TIMESTAMPTZ, author, commit_message "
-        f"FROM {_META}.ducklake_snapshot JOIN {_META}.ducklake_snapshot_changes "
+        f"FROM {METADATA}.ducklake_snapshot JOIN {METADATA}.ducklake_snapshot_changes "
         "USING (snapshot_id) WHERE snapshot_id = ?",
         [snapshot],
     ).fetchone()
@@ -94,7 +92,7 @@ def read_snapshot(lake: Lake, snapshot: int) -> Snapshot:
 
 def is_there(cursor: Cursor, snapshot: int) -> bool:
     """Tell whether a snapshot can still be read; one that never was, or has expired, cannot."""
-    sql = f"SELECT 1 FROM {_META}.ducklake_snapshot WHERE snapshot_id = ?"
+    sql = f"SELECT 1 FROM {METADATA}.ducklake_snapshot WHERE snapshot_id = ?"
     return execute(cursor, sql, [snapshot]).fetchone() is not None
 
 
@@ -105,7 +103,7 @@ def changes_by_snapshot(cursor: Cursor, after: int, until: int) -> dict[int, lis
     """
     rows = execute(
         cursor,
-        f"SELECT snapshot_id, changes_made FROM {_META}.ducklake_snapshot_changes "
+        f"SELECT snapshot_id, changes_made FROM {METADATA}.ducklake_snapshot_changes "
         "WHERE snapshot_id > ? AND snapshot_id <= ? ORDER BY snapshot_id",
         [after, until],
     ).fetchall()
@@ -132,8 +130,8 @@ def table_ids(cursor: Cursor, snapshot: int) -> dict[int, str]:
     """Name the tables there are at a snapshot, `schema.name`, by their ids in the catalog."""
     rows = execute(
         cursor,
-        f"SELECT t.table_id, s.schema_name, t.table_name FROM {_META}.ducklake_table AS t "
-        f"JOIN {_META}.ducklake_schema AS s USING (schema_id) WHERE t.begin_snapshot <= $at "
+        f"SELECT t.table_id, s.schema_name, t.table_name FROM {METADATA}.ducklake_table AS t "
+        f"JOIN {METADATA}.ducklake_schema AS s USING (schema_id) WHERE t.begin_snapshot <= $at "
         "AND (t.end_snapshot IS NULL OR t.end_snapshot > $at)",
         {"at": snapshot},
     ).fetchall()
@@ -144,8 +142,9 @@ def table_born(cursor: Cursor, table: TableInfo) -> int:
     """Return the snapshot in which the table of this name was made (or last replaced whole)."""
     row = execute(
         cursor,
-        f"SELECT max(t.begin_snapshot) FROM {_META}.ducklake_table AS t JOIN {_META}.ducklake_schema AS s "
-        "USING (schema_id) WHERE t.end_snapshot IS NULL AND s.schema_name = ? AND t.table_name = ?",
+        f"SELECT max(t.begin_snapshot) FROM {METADATA}.ducklake_table AS t "
+        f"JOIN {METADATA}.ducklake_schema AS s USING (schema_id) "
+        "WHERE t.end_snapshot IS NULL AND s.schema_name = ? AND t.table_name = ?",
         [table.schema, table.name],
     ).fetchone()
     return int(row[0]) if row and row[0] is not None else 0

@@ -12,12 +12,11 @@ from workbench.lake.snapshots import Snapshot, changed_tables, read_snapshot
 from workbench.lake.statements import check_views
 from workbench.lake.tables import TableInfo
 from workbench.lake.write import _ROW, Delta
-from workbench.names import quote, quote_all
+from workbench.names import METADATA, quote, quote_all
 
 if TYPE_CHECKING:
     from workbench.lake.lake import Lake, Transaction
 
-_META = "__ducklake_metadata_lake"
 _STAGED = "mlstore_staged"
 _NUMBER = "__number"
 
@@ -74,7 +73,7 @@ def _check_own(cursor: Cursor, wanted: TableInfo) -> None:
         )
     views = execute(
         cursor,
-        f"SELECT 1 FROM {_META}.ducklake_view JOIN {_META}.ducklake_schema USING (schema_id) "
+        f"SELECT 1 FROM {METADATA}.ducklake_view JOIN {METADATA}.ducklake_schema USING (schema_id) "
         "WHERE schema_name = 'main' AND lower(view_name) = lower(?)",
         [wanted.name],
     ).fetchone()
