@@ -156,7 +156,8 @@ def main() -> None:
         rows = [start_up(), *cells(Path(folder))]
         os.chdir(page.parent)
     text = report(rows)
-    page.write_text(text, encoding="utf-8")
+    _, parts, rest = page.read_text(encoding="utf-8").partition("\n## ")
+    page.write_text(f"{text.rstrip()}\n{parts}{rest}", encoding="utf-8")
     print(text)
 
 

@@ -90,7 +90,10 @@ class Work:
         recent = self.binding.limits.bounded and source.is_table
         if recent:
             shown += ["t.snapshot_id AS __written", "t.rowid AS __row"]
-        where = f" WHERE {source.fresh(self.columns, self.watermarks)}" if self.window is not None else ""
+        where = ""
+        if self.window is not None:
+            some = self.window.inserts or len(self.inputs) > 1
+            where = f" WHERE {source.fresh(self.columns, self.watermarks) if some else 'false'}"
         rows = f"SELECT {', '.join(shown)} FROM {source.rows(self.columns)}{where}"
         wanted = "s.* EXCLUDE (__written, __row)" if recent else "s.*"
         order = " ORDER BY s.__written DESC, s.__row DESC" if recent else ""

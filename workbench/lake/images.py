@@ -37,6 +37,8 @@ class Window:
         The snapshots that bound it; `head` belongs to it.
     deletes : bool
         Whether rows may have been deleted or updated.
+    inserts : bool
+        Whether rows may have been inserted or updated.
     moved : bool
         Whether upkeep moved rows between files, after which the change feed is not to be trusted.
     obstacle : str
@@ -49,6 +51,7 @@ class Window:
     since: int
     head: int
     deletes: bool = False
+    inserts: bool = True
     moved: bool = False
     obstacle: str = ""
     rows: int = 0
@@ -92,6 +95,7 @@ def window_in(
         since,
         journal.head,
         deletes=any(kind.startswith(_DELETES) for kind in kinds),
+        inserts=any(not kind.startswith(_DELETES) for kind in kinds),
         moved=any(kind.startswith(UPKEEP) for kind in kinds),
         obstacle=obstacle,
     )

@@ -196,7 +196,7 @@ def _parts(
         for batch in batches:
             _divide(batch, writers)
     for path in files:
-        with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as part:
+        with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as part:
             yield part.read_all().combine_chunks()
         path.unlink()
 
