@@ -233,7 +233,16 @@ def lab(built: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
                 time.sleep(0.1)
             yield Lab(url, token, work, root / "data", root / "settings")
         finally:
-            server.terminate()
+            _end(server)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """Ask a server to end; a thread of its own that waits for work can keep it, and us, for ever."""
+    server.terminate()
+    try:
+        server.wait(20)
+    except subprocess.TimeoutExpired:
+        server.kill()
 
 
 def _chromium(own: str) -> str | None:

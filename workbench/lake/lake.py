@@ -26,7 +26,7 @@ from workbench.engines.duckdb import (
     register_function,
     reraise,
 )
-from workbench.errors import Conflict, InvalidData, StoreCorrupt, StoreFull
+from workbench.errors import Conflict, InvalidData, StoreCorrupt, StoreFull, WorkbenchError
 from workbench.lake import folder as folders
 from workbench.lake.changes import ChangeSet, read_changes
 from workbench.lake.kept import SCHEMA, Kept, Sight
@@ -120,8 +120,10 @@ class Lake:
                 check_version(connection, folder)
                 if "store" in present and present < SPEC.keys():
                     make_records(connection, [table for table in SPEC if table not in present])
-        except BaseException:
+        except BaseException as error:
             connection.close()
+            if isinstance(error, duckdb.Error):
+                raise _cannot_open(folder, error) from error
             raise
         return lake
 
@@ -149,8 +151,10 @@ class Lake:
             confine(connection, folder)
             check_complete(connection, folder)
             check_version(connection, folder)
-        except BaseException:
+        except BaseException as error:
             connection.close()
+            if isinstance(error, duckdb.Error):
+                raise _cannot_open(folder, error) from error
             raise
         return cls(folder, connection)
 
@@ -363,16 +367,18 @@ def _attach_statement(folder: Path, alias: str, *options: str, wait: float = 10)
 
 
 def _attach(connection: Cursor, folder: Path, *options: str, wait: float = 10) -> None:
-    try:
-        connection.execute(_attach_statement(folder, "lake", *options, wait=wait))
-        connection.execute("USE lake")
-    except duckdb.Error as error:
-        if is_locked(error):
-            raise Conflict(f"Another process has locked the store {folder}.", hint="Wait for it.") from error
-        raise StoreCorrupt(
-            f"The store {folder} cannot be opened: {error}",
-            hint="Check the permissions of the folder, or restore it from a backup.",
-        ) from error
+    connection.execute(_attach_statement(folder, "lake", *options, wait=wait))
+    connection.execute("USE lake")
+
+
+def _cannot_open(folder: Path, error: duckdb.Error) -> WorkbenchError:
+    """Say why a store cannot be opened: what DuckLake finds first, or while its records are read."""
+    if is_locked(error):
+        return Conflict(f"Another process has locked the store {folder}.", hint="Wait for it.")
+    return StoreCorrupt(
+        f"The store {folder} cannot be opened: {error}",
+        hint="Check the permissions of the folder, or restore it from a backup.",
+    )
 
 
 def _set_message(tx: Transaction, token: str) -> None:

@@ -241,12 +241,15 @@ class _Search:
         if self._limits.last_tree is None:
             return None
         last = self._limits.last_tree - _RESERVE_PER_TRIAL * len(self.trials)
-        if self._stops:
-            # What remains of the other half is for growing trees on all rows.
-            assert self._limits.budget is not None
-            return min(last, self._limits.started + self._limits.budget / 2)
         best = self._ranked()
-        return last - (self._refit_seconds(best[0]) if best else 0.0)
+        refit = self._refit_seconds(best[0]) if best else 0.0
+        if not self._stops:
+            return last - refit
+        # The sample tells little of how long all rows take: half of the time is for growing trees on
+        # them, or less where they surely take less.
+        assert self._limits.budget is not None
+        half = self._limits.started + self._limits.budget / 2
+        return min(last, max(half, last - refit if best else half))
 
     def _is_stopped(self) -> bool:
         """Whether to be content with the best so far; without one there would be no model to make."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,18 @@ def test_a_catalog_that_is_damaged(pets: Store) -> None:
     for look in (Lake.look, newest_snapshot):
         with pytest.raises(StoreCorrupt, match="damaged"):
             look(pets.folder)
+
+
+@pytest.mark.parametrize("enter", [Lake.look, Lake.open])
+@pytest.mark.parametrize("lost", ["ducklake_table_stats", "ducklake_column"])
+def test_damage_that_shows_only_while_records_are_read(
+    pets: Store, enter: Callable[[Path], Lake], lost: str
+) -> None:
+    pets.close()
+    with closing(sqlite3.connect(pets.folder / CATALOG)) as catalog:
+        catalog.execute(f"DROP TABLE {lost}")
+    with pytest.raises(StoreCorrupt, match="cannot be opened"):
+        enter(pets.folder)
 
 
 def test_a_catalog_that_is_locked_answers_soon(pets: Store) -> None:

@@ -163,6 +163,13 @@ def test_a_budget_ends_it() -> None:
     assert len(found.trials) > 2
 
 
+def test_the_half_for_all_rows_is_used_where_they_take_less() -> None:
+    started = time.perf_counter()
+    space = Space.of("xgboost", {"max_depth": Range(1, 2)}, "regression", stops=True)
+    search(problem(rows=21_000), space, Limits(None, 9.0))
+    assert 5 < time.perf_counter() - started < 9
+
+
 class Slow(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Takes the square of its rows: a minute for 16,000, a second for 2,000."""
 
