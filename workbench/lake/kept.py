@@ -78,12 +78,12 @@ class Kept:
                 return read(cursor)
             return self._at(name, depends, cursor, sight.head, read)
         with self._lock:
-            newest = self._look(self._lake.cursor())
+            self._look(self._lake.cursor())
             at, found = self._read.get(name, (-1, None))
             if self._last_change(depends) <= at:
                 return found  # type: ignore[no-any-return]  # what `read` gave under this name
         with self._lake.pinned(discard=True, reuse=True) as (pinned, head):
-            return self._at(name, depends, pinned, max(head, newest), read)
+            return self._at(name, depends, pinned, head, read)
 
     def _at(
         self, name: str, depends: Sequence[str], cursor: Cursor, head: int, read: Callable[[Cursor], T]
@@ -106,12 +106,12 @@ class Kept:
     def _last_change(self, depends: Sequence[str]) -> int:
         return max(self._changed.get(what, self._first) for what in depends)
 
-    def _look(self, cursor: Cursor) -> int:
-        """Read what was committed since the last look; return the newest snapshot."""
+    def _look(self, cursor: Cursor) -> None:
+        """Read what was committed since the last look."""
         if self._first < 0:
             row = execute(cursor, f"SELECT max(snapshot_id) FROM {METADATA}.ducklake_snapshot").fetchone()
             self._first = self._seen = int(row[0]) if row and row[0] is not None else 0
-            return self._seen
+            return
         rows = execute(
             cursor,
             f"SELECT snapshot_id, changes_made FROM {METADATA}.ducklake_snapshot_changes "
@@ -122,7 +122,6 @@ class Kept:
             for what in self._touched(cursor, made or ""):
                 self._changed[what] = max(snapshot, self._changed.get(what, -1))
         self._seen = max([self._seen, *(row[0] for row in rows)])
-        return self._seen
 
     def _touched(self, cursor: Cursor, changes: str) -> set[str]:
         """Name what a commit touched, of what others may depend on."""

@@ -26,7 +26,7 @@ from workbench.engines.duckdb import (
     register_function,
     reraise,
 )
-from workbench.errors import Conflict, InvalidData, StoreCorrupt, StoreFull, WorkbenchError
+from workbench.errors import Conflict, InvalidData, StoreCorrupt, StoreFull
 from workbench.lake import folder as folders
 from workbench.lake.changes import ChangeSet, read_changes
 from workbench.lake.kept import SCHEMA, Kept, Sight
@@ -111,20 +111,14 @@ class Lake:
         exists = folders.prepare(folder)
         connection = connect()
         lake = cls(folder, connection)
-        try:
-            with lake._lock.held():
-                _attach(connection, folder)
-                present = record_tables(connection) if exists else set()
-                if "store" not in present:
-                    initialise(connection)
-                check_version(connection, folder)
-                if "store" in present and present < SPEC.keys():
-                    make_records(connection, [table for table in SPEC if table not in present])
-        except BaseException as error:
-            connection.close()
-            if isinstance(error, duckdb.Error):
-                raise _cannot_open(folder, error) from error
-            raise
+        with _opening(connection, folder), lake._lock.held():
+            _attach(connection, folder)
+            present = record_tables(connection) if exists else set()
+            if "store" not in present:
+                initialise(connection)
+            check_version(connection, folder)
+            if "store" in present and present < SPEC.keys():
+                make_records(connection, [table for table in SPEC if table not in present])
         return lake
 
     @classmethod
@@ -146,16 +140,11 @@ class Lake:
         """
         folders.recognise(folder)
         connection = connect()
-        try:
+        with _opening(connection, folder):
             _attach(connection, folder, "READ_ONLY", wait=folders.LOOK_SECONDS)
             confine(connection, folder)
             check_complete(connection, folder)
             check_version(connection, folder)
-        except BaseException as error:
-            connection.close()
-            if isinstance(error, duckdb.Error):
-                raise _cannot_open(folder, error) from error
-            raise
         return cls(folder, connection)
 
     def close(self) -> None:
@@ -371,14 +360,21 @@ def _attach(connection: Cursor, folder: Path, *options: str, wait: float = 10) -
     connection.execute("USE lake")
 
 
-def _cannot_open(folder: Path, error: duckdb.Error) -> WorkbenchError:
-    """Say why a store cannot be opened: what DuckLake finds first, or while its records are read."""
-    if is_locked(error):
-        return Conflict(f"Another process has locked the store {folder}.", hint="Wait for it.")
-    return StoreCorrupt(
-        f"The store {folder} cannot be opened: {error}",
-        hint="Check the permissions of the folder, or restore it from a backup.",
-    )
+@contextmanager
+def _opening(connection: Cursor, folder: Path) -> Iterator[None]:
+    """Close the connection if a store cannot be opened; say why, also where its records cannot be read."""
+    try:
+        yield
+    except BaseException as error:
+        connection.close()
+        if not isinstance(error, duckdb.Error):
+            raise
+        if is_locked(error):
+            raise Conflict(f"Another process has locked the store {folder}.", hint="Wait for it.") from error
+        raise StoreCorrupt(
+            f"The store {folder} cannot be opened: {error}",
+            hint="Check the permissions of the folder, or restore it from a backup.",
+        ) from error
 
 
 def _set_message(tx: Transaction, token: str) -> None:
