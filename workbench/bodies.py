@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -102,20 +101,20 @@ def _evaluate(lake: Lake, text: str) -> Any:
         raise
     except NameError as error:
         raise NotFound.named("table", error.name or "", lake.tables.names()) from error
-    except Exception as error:  # foreign code may raise anything
+    except (Exception, SystemExit) as error:  # foreign code may raise anything
         raise InvalidData(f"The Ibis body fails: {type(error).__name__}: {error}") from error
 
 
 def _call(lake: Lake, body: PythonBody, on: str | None) -> Any:
-    """Call a function with the tables that its parameters name; the first is the table attached to."""
-    tables: Mapping[str, inspect.Parameter] = inspect.signature(body.function).parameters
-    names = list(tables)
+    """Call a function with the tables that its parameters name; those with a default are not among them."""
+    parameters = inspect.signature(body.function).parameters
+    names = [name for name, each in parameters.items() if each.default is inspect.Parameter.empty]
     given = [_table(lake, on if place == 0 and on else name) for place, name in enumerate(names)]
     try:
         return body.function(*given)
     except WorkbenchError:
         raise
-    except Exception as error:  # foreign code may raise anything
+    except (Exception, SystemExit) as error:  # foreign code may raise anything
         raise InvalidData(f"The Ibis body fails: {type(error).__name__}: {error}") from error
 
 

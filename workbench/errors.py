@@ -113,7 +113,8 @@ class NotFound(WorkbenchError):
     def named(cls, noun: str, name: str, known: Iterable[str], *, within: str = "") -> NotFound:
         """Make the error for a `noun` called `name`, given the names that exist."""
         known = sorted(set(known))
-        nearest = get_close_matches(name.lower(), known, n=3, cutoff=0.6)
+        lowered = {each.lower(): each for each in known}
+        nearest = [lowered[each] for each in get_close_matches(name.lower(), lowered, n=3, cutoff=0.6)]
         where = f" in {within}" if within else ""
         if nearest:
             hint = f"Did you mean {' or '.join(repr(each) for each in nearest)}?"

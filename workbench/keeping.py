@@ -28,6 +28,8 @@ from workbench.train import Model, registry, reproduce
 from workbench.transform import Query, Transform, define_query, redefine
 from workbench.trust import Unapproved
 
+_KINDS = "table, query, transform, model or binding"
+
 
 class Keeping(Asking):
     """What the Store answers about its past and its parts; a part of `Store`."""
@@ -122,8 +124,14 @@ class Keeping(Asking):
         return build(self._lake, name, column)
 
     def runs(self, name: str | None = None) -> Result:
-        """List loads, refreshes and trainings, newest first."""
-        where = "WHERE name = $name" if name is not None else ""
+        """List loads, refreshes and trainings, newest first.
+
+        Raises
+        ------
+        NotFound
+            If there never was anything of that name.
+        """
+        where = "WHERE lower(name) = lower($name)" if name is not None else ""
         if name is not None:
             name = self._recorded_name(name)
         sql = (
@@ -132,7 +140,10 @@ class Keeping(Asking):
             "ORDER BY snapshot_id DESC, rowid DESC"
         )
         params = {"name": name} if name is not None else None
-        return Result(fetch(self._lake.run(self._lake.cursor(), sql, params)), self._lake.head())
+        found = fetch(self._lake.run(self._lake.cursor(), sql, params))
+        if name is not None and not found.num_rows and name not in (known := self._known_names()):
+            raise NotFound.named(_KINDS, name, known)
+        return Result(found, self._lake.head())
 
     # -- look around -----------------------------------------------------------------------------
 
@@ -301,7 +312,7 @@ class Keeping(Asking):
             binding = find_binding(self._lake, name)
         except NotFound:
             known = [*self._lake.tables.names(), *registry.names(self._lake)]
-            raise NotFound.named("table, query, transform, model or binding", name, known) from None
+            raise NotFound.named(_KINDS, name, known) from None
         return self._drop_binding(binding)
 
     def _refuse_dependents(self, name: str, qualified: str) -> None:

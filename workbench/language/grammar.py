@@ -69,7 +69,7 @@ _some_trigger: trigger_or
 trigger_or: trigger_and (_OR trigger_and)*
 trigger_and: event (_AND event)*
 event: _ON _WRITE -> on_write | _EVERY STRING -> every | _CRON STRING (_TZ STRING)? -> cron
-    | _CHANGED ">=" NUMBER "%" (_OF columns_listed)? -> changed
+    | _CHANGED _AT_LEAST NUMBER "%" (_OF columns_listed)? -> changed
     | _DRIFT "(" IDENTIFIER ")" COMPARE NUMBER -> drift | _METRIC "(" IDENTIFIER ")" COMPARE NUMBER -> metric
     | _AFTER ref -> after | "(" trigger_or ")" -> nested
 
@@ -80,6 +80,7 @@ comparison: amount COMPARE amount | "(" condition ")" -> nested
 amount: term (SIGN term)*
 term: NUMBER PERCENT? | STRING | dotted
 
+_AT_LEAST: ">="
 COMPARE: ">=" | "<=" | "<>" | "!=" | "==" | ">" | "<" | "="
 SIGN: "+" | "-"
 PERCENT: "%"

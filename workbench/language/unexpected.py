@@ -21,6 +21,7 @@ _SHOWN = {
     "VERSION": "@version",
     "MOMENT": "@'time'",
     "VARIABLE": "$variable",
+    "_AT_LEAST": ">=",
     "COMPARE": "a comparison such as >=",
     "SIGN": "+ or -",
     "PERCENT": "%",
@@ -84,7 +85,7 @@ def _expected(verb: type[Statement], terminals: Iterable[str]) -> list[str]:
     for terminal in terminals:
         if terminal == "SEMICOLON":
             continue
-        if not terminal.startswith("_"):
+        if terminal in _SHOWN or not terminal.startswith("_"):
             found.add(_SHOWN.get(terminal, terminal))
             continue
         word = terminal[1:]

@@ -6,6 +6,7 @@ import ast
 import hashlib
 import inspect
 import linecache
+import symtable
 import sys
 import sysconfig
 import textwrap
@@ -70,7 +71,7 @@ def compile_body(body: str | Callable[..., Any]) -> PythonBody:
     space: dict[str, Any] = {"__name__": "mlstore_transform"}
     try:
         exec(compile(tree, place, "exec", dont_inherit=True), space)  # noqa: S102 (the user's own body)
-    except Exception as error:  # foreign code may raise anything
+    except (Exception, SystemExit) as error:  # foreign code may raise anything
         raise InvalidData(f"The Python body fails before it gets any rows: {_said(error, place)}") from error
     function = space[name]
     _check(function)
@@ -176,13 +177,10 @@ def _collect(function: types.FunctionType, parts: dict[str, str], seen: set[str]
         source = textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError) as error:
         raise Unsupported(f"The source of {function.__name__} is not at hand.") from error
-    for name in dict.fromkeys(_names_of(function.__code__)):
+    quoted = (each.partition(".")[0] for each in function.__annotations__.values() if isinstance(each, str))
+    for name in dict.fromkeys((*_names_of(source), *quoted)):
         if name in function.__globals__ and name not in seen:
             _keep(name, function.__globals__[name], function, parts, seen)
-    for name in (str(each) for each in function.__annotations__.values()):
-        root = name.partition(".")[0]
-        if root in function.__globals__ and root not in seen:
-            _keep(root, function.__globals__[root], function, parts, seen)
     parts[function.__name__] = source
 
 
@@ -204,11 +202,13 @@ def _keep(name: str, value: Any, function: types.FunctionType, parts: dict[str, 
         )
 
 
-def _names_of(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _names_of(constant)
+def _names_of(source: str) -> Iterator[str]:
+    """Name the globals that some code uses, in its annotations and defaults as well."""
+    tables = [symtable.symtable(source, "<transform>", "exec")]
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        yield from (each.get_name() for each in table.get_symbols() if each.is_global())
 
 
 def _is_simple(value: Any) -> bool:

@@ -106,7 +106,7 @@ class _Called:
         try:
             with contextlib.redirect_stdout(printed):
                 result = self._body.function(_given(batch, self._body.takes))
-        except Exception as error:  # foreign code may raise anything
+        except (Exception, SystemExit) as error:  # foreign code may raise anything
             if batch.num_rows > 1:
                 half = batch.num_rows // 2
                 self._call(batch.slice(0, half), position)
@@ -116,7 +116,7 @@ class _Called:
             self._printed += printed.getvalue().splitlines()
         return self._with_key(batch, self._table(result, batch.num_rows))
 
-    def _failed(self, batch: pa.RecordBatch, position: int, error: Exception) -> InvalidData:
+    def _failed(self, batch: pa.RecordBatch, position: int, error: BaseException) -> InvalidData:
         said = describe_error(error, self._body)
         if batch.num_rows != 1:
             return InvalidData(f"The function of {self._name!r} fails on {batch.num_rows:,} rows: {said}")

@@ -47,6 +47,7 @@ MISTAKES = {
     "export t TO 'p' FORMAT |xml": "Expected arrow, csv,",
     "bind c ON t MODEL m WHEN on |wirte": "Did you mean 'write'?",
     "bind c ON t MODEL m WHEN changed >= 5|": "Expected %.",
+    "bind c ON t MODEL m WHEN changed |> 5%": "Expected >=.",
     "bind c ON t MODEL m BATCH |-5": "Expected a whole number.",
     "train m LABEL y TUNE |3.5 TRIALS AS select 1": "Expected a whole number.",
     "train m LABEL y HOLDOUT |lots AS select 1": "Expected a number.",

@@ -229,6 +229,17 @@ def test_a_write_stands_when_what_follows_fails(store: Store) -> None:
     assert store.stale().rows() == []
 
 
+def test_runs_of_a_name_that_never_was_are_no_empty_answer(store: Store) -> None:
+    store.load("Trips", ROWS, key="id")
+    store.sql("CREATE TABLE made AS SELECT 1 AS id")
+    with pytest.raises(NotFound, match="Trisp") as raised:
+        store.runs("Trisp")
+    assert raised.value.nearest == ("Trips",)
+    assert len(store.runs("made")) == 0
+    store.drop("trips")
+    assert [row["kind"] for row in store.runs("TRIPS").rows()] == ["drop", "load"]
+
+
 def test_a_manual_transform_waits_for_refresh(store: Store) -> None:
     store.load("t", ROWS, key="id")
     store.transform("double", "SELECT id, v * 2 AS v FROM t", on="t", key="id")

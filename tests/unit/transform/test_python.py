@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from pathlib import Path
 
@@ -113,6 +114,7 @@ def test_the_same_code_is_the_same_version_and_other_code_another(trips: Store) 
         ("def f(rows): return {'x': [1, 2]}", "returns 2 rows for 20"),
         ("def f(rows): return 'text'", "returns a str"),
         ("def f(rows): return None", "returns a NoneType"),
+        ("def f(rows): exit(3)", r"row 1 \(id = 0\): SystemExit: 3"),
         ("def f(rows): return {'x': [object()] * rows.num_rows}", "is no table"),
         ("def f(rows): return {'id': rows['fare']}", "other values of the key id"),
         (
@@ -225,3 +227,31 @@ def test_an_annotation_says_what_a_function_gets() -> None:
     assert compile_body("import polars as pl\ndef f(rows: 'pl.DataFrame'): return rows").takes == "polars"
     assert compile_body(one_column).takes == "arrow"
     assert "FACTOR = 3" in compile_body(in_pandas).source
+
+
+EVALUATED = """
+import ibis, os, pandas as pd
+
+FACTOR, fare, half = 3, object(), 0.5
+
+
+def summed(table: ibis.Table, by: float = half):
+    return table.select("id", x=table.fare * by * FACTOR)
+
+
+def framed(rows: pd.DataFrame, joined=os.path.join) -> pd.DataFrame:
+    fare = rows["fare"] * FACTOR
+    return rows[["id"]].assign(x=fare * 0.5)
+"""
+
+
+def test_what_stands_in_annotations_and_defaults_goes_along(
+    trips: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the `annotations` of __future__, as in a notebook, they are values and no text."""
+    (tmp_path / "evaluated.py").write_text(EVALUATED, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    evaluated = importlib.import_module("evaluated")
+    trips.transform("a", evaluated.summed, on="trips", key="id")
+    trips.transform("b", evaluated.framed, on="trips", key="id")
+    assert rows(trips, "FROM a") == rows(trips, "FROM b") == rows(trips, "SELECT id, fare * 1.5 FROM trips")

@@ -59,7 +59,7 @@ class Function:
             rows = select(rows, self.inputs, self._name)
         try:
             answer = self._function(rows)
-        except Exception as error:  # foreign code may raise anything
+        except (Exception, SystemExit) as error:  # foreign code may raise anything
             raise ModelError(f"{self._name} failed on {rows.num_rows:,} rows: {said(error)}") from error
         return _answered(answer, rows.num_rows, self._name)
 
