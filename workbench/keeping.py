@@ -133,7 +133,7 @@ class Keeping(Asking):
         """
         where = "WHERE lower(name) = lower($name)" if name is not None else ""
         if name is not None:
-            name = self._recorded_name(name)
+            name = answers.recorded_name(self._lake, name)
         sql = (
             "SELECT name, kind, mode, reason, rows_read, rows_written, rows_deleted, seconds, status, error, "
             f"snapshot_id AS snapshot, started_at FROM lake.mlstore.runs {where} "
@@ -206,7 +206,7 @@ class Keeping(Asking):
     def resume(self, name: str) -> Snapshot:
         """Let a paused transform or binding be refreshed again, and bring it up to date if it is on write."""
         snapshot = self._set_status(name, "active")
-        recorded = self._recorded_name(name)
+        recorded = answers.recorded_name(self._lake, name)
         for each in answers.derivations(self._lake):
             if each.name == recorded and each.trigger == "on write":
                 each.refresh(self._lake)
@@ -256,18 +256,10 @@ class Keeping(Asking):
         table = self._lake.tables.find(name)
         if table is not None:
             return table
-        for each in bindings(self._lake):
-            if _is_called(each, name):
-                return self._lake.tables.resolve(each.output)
-        return None
-
-    def _recorded_name(self, name: str) -> str:
-        """Return the name under which runs and definitions are recorded."""
-        for each in bindings(self._lake):
-            if _is_called(each, name):
-                return each.name
-        table = self._lake.tables.find(name)
-        return self._lake.records.spelling(table.name if table is not None else name)
+        try:
+            return self._lake.tables.resolve(find_binding(self._lake, name).output)
+        except NotFound:
+            return None
 
     def _known_names(self) -> list[str]:
         bound = [each.column for each in bindings(self._lake)]
@@ -289,7 +281,7 @@ class Keeping(Asking):
         return read_snapshot(self._lake, snapshot)
 
     def _set_status(self, name: str, status: str) -> Snapshot:
-        recorded = self._recorded_name(name)
+        recorded = answers.recorded_name(self._lake, name)
         kinds = ("transform", "binding")
         known = {each["name"] for each in self._lake.records.definitions() if each["kind"] in kinds}
         if recorded not in known:
@@ -344,8 +336,3 @@ class Keeping(Asking):
 
     def _record_drop(self, tx: Transaction, name: str) -> None:
         self._lake.records.append_run(tx, Run(name, "drop", reason="dropped"), datetime.now(UTC))
-
-
-def _is_called(binding: Binding, name: str) -> bool:
-    names = (binding.column, f"{binding.table}.{binding.column}", binding.name)
-    return name.lower() in {each.lower() for each in names}

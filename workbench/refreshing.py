@@ -9,13 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 from workbench import answers
-from workbench.bind import Binding, Limits, find_binding, within
+from workbench.bind import Binding, Limits, within
 from workbench.derivation import Run
-from workbench.errors import InvalidData, NotFound, WorkbenchError
+from workbench.errors import WorkbenchError
 from workbench.lake import Lake
 from workbench.lake.snapshots import changed_tables
 from workbench.schedule import after_write, refresh
-from workbench.train import registry
 from workbench.transform import Transform, find_transform
 from workbench.transform.refit import refit
 
@@ -59,17 +58,15 @@ class Refreshing:
             If nothing of that name is kept up to date.
         """
         limits = Limits.of(limit, budget, errors=errors)
-        known = answers.scheduled(self._lake)
-        if name is not None and not any(each.name == name and each.kind != "model" for each in known):
-            if name in registry.names(self._lake):
+        if name is not None:
+            wanted = answers.find_derivation(self._lake, name)
+            name = wanted.name
+            if wanted.kind == "model":
                 within([], name, limits, full=full)
-                run = registry.get(self._lake, f"{name}@latest").refresh(self._lake, full=full)
+                run = wanted.refresh(self._lake, full=full)
                 self._follow_model(name)
                 return [run]
-            name = self._lake.records.spelling(name)
-            if name not in {each.name for each in known}:
-                name = self._derivation_name(name)
-        known = within(known, name, limits, full=full)
+        known = within(answers.scheduled(self._lake), name, limits, full=full)
         runs = refresh(self._lake, known, name, full=full)
         changed = [each.output for each in known for run in runs if run.name == each.name]
         if changed:
@@ -88,16 +85,6 @@ class Refreshing:
         assert run.snapshot is not None
         self._follow_warning(run.snapshot)
         return run
-
-    def _derivation_name(self, name: str) -> str:
-        try:
-            return find_binding(self._lake, name).name
-        except NotFound:
-            known = [getattr(each, "column", each.name) for each in answers.derivations(self._lake)]
-            paused = {row["name"] for row in self._lake.records.definitions() if row["status"] == "paused"}
-            if name in paused or any(each.rpartition("__")[2] == name for each in paused):
-                raise InvalidData(f"{name!r} is paused.", hint=f"Say: resume {name}.") from None
-            raise NotFound.named("transform or binding", name, known) from None
 
     def _followed(self, run: Run) -> Run:
         """Let what is kept up to date follow a load; what it did goes into the run's details."""

@@ -1,7 +1,16 @@
 """What the Store answers from several rooms at once: what there is, what it is, what would happen."""
 
 from workbench.answers.approvals import unapproved
-from workbench.answers.catalog import catalog, dependents, derivations, names, scheduled, tables
+from workbench.answers.catalog import (
+    catalog,
+    dependents,
+    derivations,
+    find_derivation,
+    names,
+    recorded_name,
+    scheduled,
+    tables,
+)
 from workbench.answers.describe import describe
 from workbench.answers.plan import PlanReport, make_plan
 from workbench.answers.stale import stale
@@ -12,8 +21,10 @@ __all__ = [
     "dependents",
     "derivations",
     "describe",
+    "find_derivation",
     "make_plan",
     "names",
+    "recorded_name",
     "scheduled",
     "stale",
     "tables",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from workbench.bind import Binding, bindings
+from workbench.bind import Binding, bindings, find_binding
 from workbench.derivation import Derivation
 from workbench.engines.duckdb import execute
+from workbench.errors import InvalidData, NotFound
 from workbench.lake import Result
 from workbench.lake.circles import readers
 from workbench.lake.snapshots import changed_tables
@@ -32,6 +34,43 @@ def _derivations(rows: Sequence[Mapping[str, Any]]) -> list[Derivation]:
     found: list[Derivation] = [Transform.from_record(row) for row in rows if row["kind"] == TRANSFORM]
     found += [Binding.from_record(row) for row in rows if row["kind"] == BINDING]
     return found
+
+
+def find_derivation(lake: Lake, name: str) -> Derivation:
+    """Find what is to be refreshed: a transform, a binding (also by its column), or a model.
+
+    Raises
+    ------
+    NotFound
+        If nothing of that name is kept up to date.
+    InvalidData
+        If it is paused, or a column of that name is bound on several tables.
+    """
+    recorded = recorded_name(lake, name)
+    rows = lake.records.definitions()
+    known = _derivations(rows)
+    found = next((each for each in known if each.name == recorded), None)
+    if found is not None:
+        return found
+    if recorded in registry.names(lake):
+        return registry.get(lake, f"{recorded}@latest")
+    if any(row["name"] == recorded and row["status"] == "paused" for row in rows):
+        raise InvalidData(f"{name!r} is paused.", hint=f"Say: resume {name}.")
+    raise NotFound.named("transform or binding", name, [getattr(each, "column", each.name) for each in known])
+
+
+def recorded_name(lake: Lake, name: str) -> str:
+    """Return the name under which runs and definitions are recorded; a binding is named by its column.
+
+    Raises
+    ------
+    InvalidData
+        If a column of that name is bound on several tables.
+    """
+    with suppress(NotFound):
+        return find_binding(lake, name).name
+    table = lake.tables.find(name)
+    return lake.records.spelling(table.name if table is not None else name)
 
 
 def scheduled(lake: Lake) -> list[Derivation]:
@@ -62,7 +101,7 @@ def names(lake: Lake) -> dict[str, list[str]]:
     """Return the names of everything, by kind."""
     found: dict[str, list[str]] = {"table": [], "transform": [], "query": [], "predictions": []}
     for table in lake.tables.all():
-        if table.kind in found and "__" not in table.name:
+        if table.kind in found and not table.is_side:
             found[table.kind].append(table.name)
     found["model"] = registry.names(lake)
     found["version"] = [ref for name in found["model"] for ref in registry.references(lake, name)]
@@ -87,7 +126,7 @@ def tables(lake: Lake) -> Result:
 
     clock = time.perf_counter()
     with lake.pinned() as (cursor, head):
-        shown = [each for each in lake.tables.all(cursor) if each.kind != "record" and "__" not in each.name]
+        shown = [each for each in lake.tables.all(cursor) if each.kind != "record" and not each.is_side]
         changed = changed_tables(cursor, -1, head)
         counts = [execute(cursor, f"SELECT count(*) FROM lake.{each.sql}").fetchone() for each in shown]
     table = pa.table(

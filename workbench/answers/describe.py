@@ -38,7 +38,7 @@ def describe(lake: Lake, name: str) -> Description:
     if ref.name.lower() in {each.lower() for each in registry.names(lake)}:
         return describe_model(lake, name)
     table = lake.tables.find(ref.name)
-    if table is not None and "__" not in table.name:
+    if table is not None and not table.is_side:
         return _describe_relation(lake, table, ref.number)
     try:
         binding = find_binding(lake, ref.name)

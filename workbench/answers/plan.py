@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.answers.catalog import dependents, derivations
+from workbench.answers.catalog import dependents, derivations, find_derivation
 from workbench.answers.describe import describe
+from workbench.bind import Limits, within
 from workbench.derivation import Derivation, fingerprint
 from workbench.engines.duckdb import classify
 from workbench.engines.sql import normalise, source_tables, written_tables
-from workbench.errors import InvalidData, NotFound, WorkbenchError
+from workbench.errors import InvalidData, WorkbenchError
 from workbench.names import listed
 from workbench.schedule import decide, downstream, upstream
 from workbench.transform import Transform
@@ -149,17 +150,19 @@ def _bind(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
 
 
 def _refresh(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
-    known = derivations(lake)
     name = arguments.get("name")
-    if name is not None and name not in {each.name for each in known}:
-        raise NotFound.named("derivation", str(name), [each.name for each in known])
-    wanted = upstream(known, name) if name else {each.name for each in known}
     full = bool(arguments.get("full"))
+    limits = Limits.of(arguments.get("limit"), arguments.get("budget"), errors=bool(arguments.get("errors")))
     everything = name is None
-    said = "; ".join(
-        f"{each.name}: {_said(lake, each, full, everything)}" for each in known if each.name in wanted
-    )
-    reads = tuple(table for each in known if each.name in wanted for table in each.inputs)
+    known = derivations(lake)
+    if name is not None:
+        found = find_derivation(lake, str(name))
+        name = found.name
+        wanted = upstream(known, name)
+        known = [found] if found.kind == "model" else [each for each in known if each.name in wanted]
+    known = within(known, name, limits, full=full)
+    said = "; ".join(f"{each.name}: {_said(lake, each, full, everything)}" for each in known)
+    reads = tuple(table for each in known for table in each.inputs)
     return PlanReport("refresh", said or "nothing to refresh", _rows(lake, tuple(dict.fromkeys(reads))))
 
 

@@ -57,6 +57,11 @@ class TableInfo:
         return f"{quote(self.schema)}.{quote(self.name)}"
 
     @property
+    def is_side(self) -> bool:
+        """Whether it holds the predictions of one binding, which are read in a view."""
+        return self.schema == "predictions" and "__" in self.name
+
+    @property
     def kind(self) -> str:
         """What it is: table, query, transform, predictions or record."""
         return KINDS[self.schema]

@@ -3,6 +3,7 @@
     values      one value of a column as short text
     blocks      what a report is made of: headings, facts, grids, notes, cards, pictures
     nouns       each noun of the store as blocks
+    models      a trained model as blocks
     text        blocks as text, for terminals and `text/plain`
     failures    an error as one readable block
     templates   the notebooks that come with the package

@@ -13,7 +13,8 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.plain.blocks import TONES, Block, Card, Code, Facts, Grid, Heading, Node, Note, Picture
-from workbench.plain.values import compact, count, number, seconds
+from workbench.plain.models import show_model
+from workbench.plain.values import compact, count, count_rows, seconds
 
 ROWS = 20
 """How many rows are shown unless a statement says `--limit`."""
@@ -41,7 +42,7 @@ def bound(name: str, value: Any) -> Report:
     what = type(value).__name__
     if hasattr(value, "to_arrow"):
         columns = len(value.columns)
-        what += f", {_rows(len(value))}, {count(columns)} column{'' if columns == 1 else 's'}"
+        what += f", {count_rows(len(value))}, {count(columns)} column{'' if columns == 1 else 's'}"
     elif isinstance(value, list):
         what += f", {count(len(value))} items"
     return Report((Note(f"{name} = {what}", "info"),))
@@ -89,26 +90,22 @@ def _result(result: Any, limit: int) -> Iterable[Block]:
 
 def _footer(total: int, limit: int, facts: Sequence[str]) -> str:
     if total > limit:
-        parts = [f"{count(limit)} of {_rows(total)}", *facts]
+        parts = [f"{count(limit)} of {count_rows(total)}", *facts]
         return " · ".join(parts) + f" · showing the first {count(limit)}; --limit N shows more"
-    return " · ".join([_rows(total), *facts])
-
-
-def _rows(total: int) -> str:
-    return f"{count(total)} row{'' if total == 1 else 's'}"
+    return " · ".join([count_rows(total), *facts])
 
 
 def _table(result: Any, limit: int, title: str = "", **how: Any) -> Grid:
     """Show a Result that is part of a report: no time, and a footer only when rows are left out."""
     table = result.to_arrow()
-    footer = f"{count(limit)} of {_rows(table.num_rows)}" if table.num_rows > limit else ""
+    footer = f"{count(limit)} of {count_rows(table.num_rows)}" if table.num_rows > limit else ""
     return Grid.of_arrow(table, limit=limit, title=title, footer=footer, **how)
 
 
 def _run(run: Any, limit: int) -> Iterable[Block]:
     """Show a run as a heading and a line; what it read, and what its kind adds, as facts."""
     yield Heading(run.name, run.kind, run.status, TONES.get(run.status, ""))
-    line = [f"{_rows(run.rows_written)} written"] if run.mode != "noop" else []
+    line = [f"{count_rows(run.rows_written)} written"] if run.mode != "noop" else []
     if run.rows_deleted:
         line.append(f"{count(run.rows_deleted)} deleted")
     line += [f"{run.mode}: {run.reason}" if run.reason else run.mode, seconds(run.seconds)]
@@ -198,7 +195,7 @@ def _lineage(lineage: Any, limit: int) -> Iterable[Block]:
 def _exploration(exploration: Any, limit: int) -> Iterable[Block]:
     total = exploration.count()
     yield Heading(exploration.name, "explore", f"snapshot {exploration.snapshot}")
-    footer = f"{count(min(limit, total))} of {_rows(total)}" if total > limit else _rows(total)
+    footer = f"{count(min(limit, total))} of {count_rows(total)}" if total > limit else count_rows(total)
     yield Grid.of_arrow(exploration.page(0, limit), limit=limit, footer=footer, types=True)
 
 
@@ -258,70 +255,8 @@ def _differences(table: Any, other: Any) -> frozenset[tuple[int, int]]:
     return frozenset(places)
 
 
-def _model(model: Any, limit: int) -> Iterable[Block]:
-    yield Heading(f"{model.name}@{model.version}", "model", model.decision, TONES.get(model.decision, ""))
-    yield Facts.of(
-        {
-            "predicts": f"{model.label} ({model.task})" if model.label else model.task,
-            "algorithm": model.algorithm,
-            "trained on": f"{_rows(model.rows)} at snapshot {model.snapshot}, from {', '.join(model.inputs)}",
-            "held out": _split(model.split),
-            "features": ", ".join(_features(model.features)),
-            "gate": model.reason,
-            "seed": str(model.seed),
-            "took": seconds(model.seconds),
-            "MLflow run": model.mlflow_run_id,
-        }
-    )
-    if model.metrics:
-        yield _metrics(model.metrics)
-
-
-def _split(split: Mapping[str, Any]) -> str:
-    """Write the rule by which rows are held out, and how many were.
-
-    Examples
-    --------
-    >>> _split({"by": "hash", "columns": ["id"], "holdout": 0.2, "held_out": 67355})
-    '20% by hash(id): 67,355 rows'
-    """
-    columns = f"({', '.join(split['columns'])})" if split.get("columns") else ""
-    text = f"{split['holdout'] * 100:.3g}% by {split['by']}{columns}"
-    return text + (f": {_rows(split['held_out'])}" if "held_out" in split else "")
-
-
-_MANY = 40
-
-
-def _features(features: Iterable[Any]) -> list[str]:
-    """Name the features, and the kind of those that are no numbers."""
-    columns = list(getattr(features, "columns", features))
-    named = [
-        f"{each.name} ({each.kind})"
-        if getattr(each, "kind", "number") != "number"
-        else getattr(each, "name", each)
-        for each in columns[:_MANY]
-    ]
-    return named + ([f"and {len(columns) - _MANY} more"] if len(columns) > _MANY else [])
-
-
 def _get(thing: object, name: str) -> Any:
     return getattr(thing, name, None)
-
-
-def _metrics(metrics: Mapping[str, Any]) -> Grid:
-    """Show metrics as a table: value, 95 % interval and baseline, as far as they are recorded."""
-    rows = []
-    for name, value in metrics.items():
-        parts = value if isinstance(value, Mapping) else {"value": value}
-        low, high = parts.get("low"), parts.get("high")
-        interval = f"{number(low)} to {number(high)}" if low is not None and high is not None else None
-        rows.append((name, parts.get("value"), interval, parts.get("baseline")))
-    keep = [0, 1, *(i for i in (2, 3) if any(row[i] is not None for row in rows))]
-    names = ["metric", "value", "95 % interval", "baseline"]
-    grid = Grid.of_rows([names[i] for i in keep], [[row[i] for i in keep] for row in rows], title="metrics")
-    right = tuple(dataclasses.replace(column, right=i > 0) for i, column in enumerate(grid.columns))
-    return dataclasses.replace(grid, columns=right)
 
 
 def _plan(plan: Any, limit: int) -> Iterable[Block]:
@@ -370,6 +305,14 @@ def _anything(thing: Any, limit: int) -> Iterable[Block]:
     yield from later
 
 
+def _binding(binding: Any, limit: int) -> Iterable[Block]:
+    """Show a binding, and where its values are read."""
+    yield from _anything(binding, limit)
+    columns = ", ".join(f"{binding.column}{end}" for end in ("", "_score", "_status", "_model", "_at"))
+    later = f"; refresh {binding.column} fills them" if binding.mode == "async" else ""
+    yield Note(f"Its predictions stand in {binding.view}: {columns}{later}.", "info")
+
+
 def _defined(thing: Any, limit: int) -> Iterable[Block]:
     """Show a definition without its text, which stands in the statement just above."""
     return (block for block in _anything(thing, limit) if not isinstance(block, Code))
@@ -382,13 +325,13 @@ def _fields(thing: Any) -> list[tuple[str, Any]]:
 
 _NOUNS: Mapping[str, Callable[[Any, int], Iterable[Block]]] = {
     "Artifact": _anything,
-    "Binding": _anything,
+    "Binding": _binding,
     "Builder": _builder,
     "Description": _description,
     "Exploration": _exploration,
     "HelpText": _help,
     "Lineage": _lineage,
-    "Model": _model,
+    "Model": show_model,
     "Monitor": _anything,
     "PlanReport": _plan,
     "Query": _defined,

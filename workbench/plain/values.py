@@ -43,6 +43,17 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def count_rows(number: int) -> str:
+    """Write how many rows there are.
+
+    Examples
+    --------
+    >>> count_rows(1), count_rows(336776)
+    ('1 row', '336,776 rows')
+    """
+    return f"{count(number)} row{'' if number == 1 else 's'}"
+
+
 def seconds(value: float) -> str:
     """Write a duration.
 

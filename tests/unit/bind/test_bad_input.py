@@ -11,6 +11,7 @@ import pytest
 import workbench
 from tests.unit.bind.bound import bind, column
 from workbench.errors import InvalidData, ModelError, NotFound, WorkbenchError
+from workbench.plain import blocks, render
 from workbench.store import Store
 
 
@@ -123,6 +124,36 @@ def test_what_is_stale_is_found_by_any_name_of_a_binding(table: Store) -> None:
     assert table.stale("t").rows() == []
     with pytest.raises(NotFound, match="no transform, model or binding 'pp'"):
         table.stale("pp")
+
+
+@pytest.mark.parametrize("name", ["p", "P", "t.p", "t__p", "predictions.t__p"])
+def test_a_plan_knows_a_binding_by_the_names_that_refresh_does(table: Store, name: str) -> None:
+    bind(table, when="manual")
+    table.sql("INSERT INTO t VALUES (100, 100)")
+    assert table.plan("refresh", name=name).action == "t__p: incremental, main.t changed"
+    assert [run.name for run in table.refresh(name)] == ["t__p"]
+    table.pause(name)
+    for verb in (table.refresh, lambda name: table.plan("refresh", name=name)):
+        with pytest.raises(InvalidData, match="paused"):
+            verb(name)
+
+
+def test_a_column_bound_on_two_tables_is_asked_about(table: Store) -> None:
+    """It paused the one that was bound first, and showed its runs and history."""
+    table.load("u", [{"id": 1, "v": 1}], key="id")
+    bind(table)
+    bind(table, on="u")
+    for verb in (table.pause, table.resume, table.runs, table.history, table.refresh, table.describe):
+        with pytest.raises(InvalidData, match="several tables") as raised:
+            verb("p")
+        assert "t.p or u.p" in raised.value.hint
+    assert [row["name"] for row in table.runs("u.p").rows()] == ["u__p"]
+
+
+def test_the_answer_says_where_to_read(table: Store) -> None:
+    bound = table.execute("bind p ON t(v) MODEL 'py:test_models:double' MODE async ISOLATE none")
+    assert "stand in predictions.t: p, p_score, " in (said := render(blocks(bound)))
+    assert "refresh p fills them" in said
 
 
 def test_another_key(table: Store) -> None:

@@ -240,6 +240,23 @@ def test_runs_of_a_name_that_never_was_are_no_empty_answer(store: Store) -> None
     assert [row["kind"] for row in store.runs("TRIPS").rows()] == ["drop", "load"]
 
 
+def test_two_underscores_in_the_name_of_a_table_do_not_hide_it(store: Store) -> None:
+    store.sql("CREATE TABLE some__thing AS SELECT 1 AS id")
+    assert [row["name"] for row in store.tables().rows()] == ["some__thing"]
+    assert store.names()["table"] == ["some__thing"]
+    assert store.describe("some__thing").kind == "table"
+
+
+def test_a_plan_and_a_refresh_take_names_in_any_case_and_with_their_schema(trained: Store) -> None:
+    assert trained.plan("refresh", name="SLOW").action.startswith("slow: noop")
+    assert trained.refresh("SLOW")[0].name == "slow"
+    for name in ("features.trip_features", "TRIP_features"):
+        assert trained.plan("refresh", name=name).action.startswith("trip_features: noop")
+        assert trained.refresh(name)[0].name == "trip_features"
+    with pytest.raises(Unsupported, match="no binding"):
+        trained.plan("refresh", name="trip_features", limit=5)
+
+
 def test_a_manual_transform_waits_for_refresh(store: Store) -> None:
     store.load("t", ROWS, key="id")
     store.transform("double", "SELECT id, v * 2 AS v FROM t", on="t", key="id")
