@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.derivation import Run
-from workbench.engines.duckdb import Cursor, execute
+from workbench.engines.duckdb import Cursor
 from workbench.ingest.sources import READERS, ending, paths
+from workbench.lake.snapshots import table_born
 from workbench.lake.tables import TableInfo
-from workbench.names import METADATA
+from workbench.lake.undo import undos
 
 if TYPE_CHECKING:
     from workbench.lake import Lake
-
-_UNDO = re.compile(r"undo (\S+) TO @(\d+)")
 
 
 def describe_source(
@@ -100,10 +98,10 @@ def _in_effect(lake: Lake, cursor: Cursor, table: TableInfo, head: int) -> Itera
     loads = lake.records.rows(
         "runs", "kind = 'load' AND status = 'ok' AND name = $name", {"name": table.name}, cursor=cursor
     )
-    undone = _undos(cursor, table)
+    undone = undos(cursor, table)
     position = head
     while True:
-        born = _born(cursor, table, position)
+        born = table_born(cursor, table, position)
         if born is None:
             return
         undo = max((snapshot for snapshot in undone if born <= snapshot <= position), default=None)
@@ -116,30 +114,3 @@ def _in_effect(lake: Lake, cursor: Cursor, table: TableInfo, head: int) -> Itera
         if undo is None:
             return
         position = min(undone[undo], undo - 1)
-
-
-def _undos(cursor: Cursor, table: TableInfo) -> dict[int, int]:
-    """Return each snapshot that undid the table, with the one it went back to."""
-    rows = execute(
-        cursor,
-        f"SELECT snapshot_id, commit_message FROM {METADATA}.ducklake_snapshot_changes "
-        "WHERE starts_with(commit_message, 'undo ')",
-    ).fetchall()
-    found = {int(snapshot): _UNDO.fullmatch(message) for snapshot, message in rows}
-    return {
-        snapshot: int(match[2])
-        for snapshot, match in found.items()
-        if match and match[1].rpartition(".")[2].lower() == table.name.lower()
-    }
-
-
-def _born(cursor: Cursor, table: TableInfo, at: int) -> int | None:
-    """Return the snapshot in which the table that had this name at a snapshot was made."""
-    row = execute(
-        cursor,
-        f"SELECT max(t.begin_snapshot) FROM {METADATA}.ducklake_table AS t "
-        f"JOIN {METADATA}.ducklake_schema AS s USING (schema_id) WHERE s.schema_name = ? "
-        "AND t.table_name = ? AND t.begin_snapshot <= ? AND (t.end_snapshot IS NULL OR t.end_snapshot > ?)",
-        [table.schema, table.name, at, at],
-    ).fetchone()
-    return int(row[0]) if row and row[0] is not None else None

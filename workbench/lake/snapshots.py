@@ -138,16 +138,16 @@ def table_ids(cursor: Cursor, snapshot: int) -> dict[int, str]:
     return {row[0]: f"{row[1]}.{row[2]}" for row in rows}
 
 
-def table_born(cursor: Cursor, table: TableInfo) -> int:
-    """Return the snapshot in which the table of this name was made (or last replaced whole)."""
+def table_born(cursor: Cursor, table: TableInfo, at: int) -> int | None:
+    """Return the snapshot in which the table that had this name at a snapshot was made, or replaced whole."""
     row = execute(
         cursor,
         f"SELECT max(t.begin_snapshot) FROM {METADATA}.ducklake_table AS t "
-        f"JOIN {METADATA}.ducklake_schema AS s USING (schema_id) "
-        "WHERE t.end_snapshot IS NULL AND s.schema_name = ? AND t.table_name = ?",
-        [table.schema, table.name],
+        f"JOIN {METADATA}.ducklake_schema AS s USING (schema_id) WHERE s.schema_name = ? "
+        "AND t.table_name = ? AND t.begin_snapshot <= ? AND (t.end_snapshot IS NULL OR t.end_snapshot > ?)",
+        [table.schema, table.name, at, at],
     ).fetchone()
-    return int(row[0]) if row and row[0] is not None else 0
+    return int(row[0]) if row and row[0] is not None else None
 
 
 def count_changes_query(table: TableInfo, first: int, last: int) -> str:

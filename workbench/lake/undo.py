@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from workbench.engines.duckdb import Cursor, execute
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _STAGED = "mlstore_staged"
 _NUMBER = "__number"
+_MESSAGE = re.compile(r"undo (?P<name>.+) TO @(?P<to>\d+)")
 
 
 def undo_table(lake: Lake, name: str, to: int) -> Snapshot:
@@ -38,6 +40,21 @@ def undo_table(lake: Lake, name: str, to: int) -> Snapshot:
         If it is not a table of the user's own.
     """
     return lake.retry(lambda: _undo(lake, name, to))
+
+
+def undos(cursor: Cursor, table: TableInfo) -> dict[int, int]:
+    """Return each snapshot that undid a table, with the one it went back to."""
+    rows = execute(
+        cursor,
+        f"SELECT snapshot_id, commit_message FROM {METADATA}.ducklake_snapshot_changes "
+        "WHERE starts_with(commit_message, 'undo ')",
+    ).fetchall()
+    found = {int(snapshot): _MESSAGE.fullmatch(message) for snapshot, message in rows}
+    return {
+        snapshot: int(match["to"])
+        for snapshot, match in found.items()
+        if match and match["name"].rpartition(".")[2].lower() == table.name.lower()
+    }
 
 
 def _undo(lake: Lake, name: str, to: int) -> Snapshot:
