@@ -487,23 +487,3 @@ def test_a_widget_says_that_its_kernel_is_gone(clean: Visit) -> None:
     dialog = visit.page.locator(".jp-Dialog")
     dialog.get_by_role("button", name="Ok").click()
     is_static()
-
-
-def test_without_its_kernel_the_static_form_is_there(visit: Visit) -> None:
-    notebook = visit.lab.write("reopened", MAKE, "%mlstore explore zones")
-    visit.open(notebook)
-    visit.run(0)
-    shown(visit, 1)
-    visit.page.keyboard.press("Control+s")
-    expect(visit.page.locator(".jp-mod-dirty")).to_have_count(0)
-    visit.page.get_by_role("menuitem", name="Kernel", exact=True).click()
-    visit.page.get_by_text("Shut Down Kernel", exact=True).click()
-    visit.page.get_by_text("No Kernel | Idle").or_(visit.page.get_by_text("No Kernel")).first.wait_for()
-    visit.page.goto("about:blank")
-    visit.page.goto(f"{visit.lab.url}/lab/tree/{notebook}?token={visit.lab.token}&reset")
-    table = visit.cell(1).locator("table.mls-grid")
-    expect(table.locator("tbody tr")).to_have_count(20)
-    expect(table).to_be_visible()
-    expect(visit.cell(1).get_by_text("Error displaying widget")).to_be_hidden()
-    visit.shoot("explorer-reopened")
-    assert visit.outside == []

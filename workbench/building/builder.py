@@ -29,12 +29,13 @@ SAMPLE = 10_000
 
 ROWS = 20
 _FILES = 500
-_SAMPLE = "mlstore_sample"
+_SAMPLE, _FIRST = "mlstore_sample", "mlstore_first"
+_SEED = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The first rows of a transform that is not made yet.
+    """A few rows of a transform that is not made yet.
 
     Attributes
     ----------
@@ -42,11 +43,14 @@ class Preview:
         At most 20.
     seen, total : int
         How many rows of the table the functions were fitted to, and how many there are.
+    random : bool
+        Whether these rows were taken at random; else they are the first.
     """
 
     rows: pa.Table
     seen: int
     total: int
+    random: bool
 
     @property
     def note(self) -> str:
@@ -54,7 +58,8 @@ class Preview:
         shown = f"{self.rows.num_rows:,} of {self.total:,} rows"
         if self.seen == self.total:
             return f"{shown}, with statistics of all rows"
-        return f"{shown}, with statistics of {self.seen:,} of them; the transform learns from all"
+        taken = f"{self.seen:,} taken at random" if self.random else f"the first {self.seen:,}"
+        return f"{shown}, with statistics of {taken}; the transform learns from all"
 
 
 class Builder:
@@ -81,7 +86,7 @@ class Builder:
         self._lake, self._rows, self._make = lake, rows, make
         self._last: tuple[Choices, Preview] | None = None
         self._lock, self._open = threading.Lock(), ExitStack()
-        self._cursor: Cursor | None = None
+        self._reading: tuple[Cursor, str] | None = None
 
     @property
     def name(self) -> str:
@@ -114,7 +119,11 @@ class Builder:
         return arguments(self.source, choices or self.choices)
 
     def preview(self, choices: Choices | None = None) -> Preview:
-        """Compute the first rows, with the functions fitted to the first rows of the table.
+        """Compute a few rows, with the functions fitted to a sample of the table.
+
+        The sample is random, but where it is the first rows: for functions that look back from a row to
+        those before it, which a random sample leaves out, and for columns of files, of which the others
+        would be read for nothing.
 
         Raises
         ------
@@ -124,32 +133,43 @@ class Builder:
         chosen, total = choices or self.choices, self.count()
         if self._last is not None and self._last[0] == chosen:
             return self._last[1]
+        windows = any(looks_back(each.steps) for each in chosen.features)
+        random = total > self._most and not windows and not self._has_files
         with self._lock:
-            cursor = self._sampled()
-            made = fit(cursor, query(self.source, chosen, _SAMPLE), chosen.key)
+            cursor, sample = self._sampled(random=random)
+            made = fit(cursor, query(self.source, chosen, sample), chosen.key)
             # Windows leave rows in no order of their own.
-            windows = any(looks_back(each.steps) for each in chosen.features)
             order = f" ORDER BY {quote_all(chosen.key)}" if windows else ""
             try:
                 rows = fetch(execute(cursor, f"SELECT * FROM ({made.sql}\n){order} LIMIT {ROWS}"))
             except (StatementError, InvalidData) as error:
                 raise type(error)(without_place(error.message), hint=error.hint) from error
-        found = Preview(rows, min(self._most, total), total)
+        found = Preview(rows, min(self._most, total), total, random)
         self._last = (chosen, found)
         return found
 
     @property
     def _most(self) -> int:
         """How many rows are sampled: fewer where there are columns of files."""
-        return _FILES if "BLOB" in self.source.columns.values() else SAMPLE
+        return _FILES if self._has_files else SAMPLE
 
-    def _sampled(self) -> Cursor:
-        """Return a cursor with the sample, which is the same one for all previews."""
-        if self._cursor is None:
-            cursor, rows = self._open.enter_context(self._rows.reading())
-            execute(cursor, f"CREATE TEMP TABLE {_SAMPLE} AS SELECT * FROM {rows} LIMIT {self._most}")
-            self._cursor = cursor
-        return self._cursor
+    @property
+    def _has_files(self) -> bool:
+        return "BLOB" in self.source.columns.values()
+
+    def _sampled(self, *, random: bool) -> tuple[Cursor, str]:
+        """Return a cursor and the name of the sample in it, which is the same one for all previews."""
+        if self._reading is None:
+            self._reading = self._open.enter_context(self._rows.reading())
+        cursor, rows = self._reading
+        name = _SAMPLE if random else _FIRST
+        take = (
+            f"USING SAMPLE reservoir({self._most} ROWS) REPEATABLE ({_SEED})"
+            if random
+            else f"LIMIT {self._most}"
+        )
+        execute(cursor, f"CREATE TEMP TABLE IF NOT EXISTS {name} AS SELECT * FROM {rows} {take}")
+        return cursor, name
 
     def outlook(self, choices: Choices | None = None) -> str:
         """Say what `create` would make.
@@ -179,7 +199,7 @@ class Builder:
     def close(self) -> None:
         """Forget what was found out of the table; it can still be used."""
         with self._lock:
-            self._cursor = None
+            self._reading = None
             self._open.close()
         self._rows.close()
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
 
-from workbench.engines.duckdb import connect, execute, fetch
+from workbench.engines.duckdb import execute, fetch, scratch
 from workbench.errors import NotFound
 from workbench.names import quote
 from workbench.transform.calls import canonical_call
@@ -70,7 +70,7 @@ class Transformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # skl
         self.columns_ = self._columns(rows.column_names)
         self.n_features_in_ = len(self.columns_)
         query = f"SELECT {', '.join(self._call(column) for column in self.columns_)} FROM {_ROWS}"
-        with connect() as cursor:
+        with scratch() as cursor:
             cursor.register(_ROWS, rows)
             steps = fit(cursor, query).steps
         self.states_ = {column: step.state for column, step in zip(self.columns_, steps, strict=True)}
@@ -113,7 +113,7 @@ class Transformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # skl
         return [column] if not fields else [f"{column}_{field}" for field in fields]
 
     def _computed(self, rows: pa.Table) -> pa.Table:
-        with connect() as cursor:
+        with scratch() as cursor:
             cursor.register(_ROWS, rows)
             return fetch(execute(cursor, self._query(rows.column_names)))
 

@@ -232,8 +232,17 @@ def test_a_preview_says_what_it_learned_from(store: Store) -> None:
     store.load("many", store.sql(f"SELECT i AS id, i::DOUBLE AS x FROM range({2 * SAMPLE}) r(i)"), key="id")
     builder = store.build("many")
     preview = builder.preview(Choices("f", ("id",), (Feature("x", (step("min_max"),)),)))
-    assert preview.note.startswith("20 of 20,000 rows, with statistics of 10,000 of them;")
-    assert preview.rows["x"][1].as_py() == pytest.approx(1 / (SAMPLE - 1))
+    assert preview.note.startswith("20 of 20,000 rows, with statistics of 10,000 taken at random;")
+    assert max(preview.rows["id"].to_pylist()) > SAMPLE
+    assert preview.rows["x"][0].as_py() == pytest.approx(
+        preview.rows["id"][0].as_py() / (2 * SAMPLE), abs=0.01
+    )
+    again = builder.preview(Choices("f", ("id",), (Feature("x", (step("standardize"),)),)))
+    assert again.rows["id"].equals(preview.rows["id"])
+    back = step("rolling", entity="id", time="id", back="3")
+    first = builder.preview(Choices("f", ("id",), (Feature("x", (back,)),)))
+    assert "with statistics of the first 10,000;" in first.note
+    assert first.rows["id"].to_pylist() == list(range(20))
 
 
 def test_windows_leave_the_rows_of_a_preview_in_their_order(trips: Store) -> None:

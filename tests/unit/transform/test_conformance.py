@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 import workbench
-from workbench.engines.duckdb import provide_embeddings
+from workbench.engines.duckdb import provide_embeddings, scratch
 from workbench.errors import InvalidData, NotFound, StatementError
 from workbench.transform.fitting import expand, fit
 from workbench.transform.steps import STEPS
@@ -273,6 +274,22 @@ def test_widths_do_not_depend_on_the_rows_given(rows: duckdb.DuckDBPyConnection,
     gone = pd.concat([table.slice(0, 1).to_pandas()] * 3, ignore_index=True).astype(empty.dtypes)
     assert fitted.transform(gone).shape == (3, width)
     assert fitted.transform(empty).shape == (0, width)
+
+
+def test_transformers_share_an_engine_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To open one takes a fifth of a second; what one thread gives it another must not see."""
+    scratch().close()
+    monkeypatch.setattr("workbench.engines.duckdb.connect", lambda: pytest.fail("opened another one"))
+
+    def mean(start: int) -> object:
+        rows = pa.table({"x": range(start, start + 1001)})
+        for _ in range(5):
+            fitted = Standardize().fit(rows)
+            assert fitted.transform(rows)["x"][500].as_py() == 0
+        return fitted.states_["x"]["mean"]
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(mean, range(16))) == [start + 500 for start in range(16)]
 
 
 def test_missing_values_in_arrays_of_objects() -> None:
