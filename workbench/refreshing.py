@@ -99,8 +99,7 @@ class Refreshing:
 
     def _follow(self, snapshot: int) -> str:
         """Refresh what is to follow the write of a snapshot; say what was refreshed, and what failed."""
-        with self._lake.pinned() as (cursor, _):
-            changed = changed_tables(cursor, snapshot - 1, snapshot)
+        changed = changed_tables(self._lake.cursor(), snapshot - 1, snapshot)
         runs = after_write(self._lake, self._on_write(), changed)
         self._follow_models(runs)
         return "".join(f"; {_said(run)}" for run in runs)

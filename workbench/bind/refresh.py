@@ -66,7 +66,7 @@ def _refresh(
     lake: Lake, binding: Binding, plans: list[Plan], started: datetime, clock: float, *, full: bool
 ) -> Run:
     """Refresh once; `plans` is told what is tried."""
-    reader, writer = lake.new_cursor(), lake.new_cursor()
+    reader, writer = lake.transaction_cursor(), lake.transaction_cursor()
     try:
         with lake.pinned(reader) as (_, head):
             work = look(lake, reader, binding, head, full=full)

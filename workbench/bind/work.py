@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from workbench.derivation import Full, Incremental, Noop, Plan
 from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import InvalidData, ModelError, NotFound
 from workbench.lake.deletions import deletions_query
-from workbench.lake.images import Window, count_rows, read_window
+from workbench.lake.images import Window, may_have_rows, read_window
 from workbench.lake.inputs import moved
 from workbench.lake.tables import TableInfo
 from workbench.names import literal, quote, quote_all, quote_name
@@ -160,7 +159,7 @@ def look(lake: Lake, cursor: Cursor, binding: Binding, head: int, *, full: bool 
     # A pause is recorded with the definition too: what was predicted before it still counts.
     versions = lake.records.history(binding.name, cursor=cursor)
     defined = min(row["snapshot_id"] for row in versions if row["version"] == binding.version)
-    models, begun = made_by(cursor, binding, max(defined, min(watermarks.values(), default=0)))
+    models, begun = made_by(lake, cursor, binding, max(defined, min(watermarks.values(), default=0)))
     plan = _decide(cursor, binding, predictor.ref, models, inputs, watermarks, head, full=full)
     window = None
     if isinstance(plan, Incremental) and source.is_table and not binding.limits.errors:
@@ -178,7 +177,7 @@ def look(lake: Lake, cursor: Cursor, binding: Binding, head: int, *, full: bool 
         side,
         lake.tables.find(binding.view, among=known),
         None if window is None or window.obstacle else window,
-        not isinstance(plan, Noop) and count_rows(cursor, side) > 0,
+        not isinstance(plan, Noop) and may_have_rows(cursor, side, head),
         begun,
     )
 
@@ -240,22 +239,20 @@ def _decide(
     return Incremental(binding.key, f"{', '.join(changed)} changed")
 
 
-def made_by(cursor: Cursor, binding: Binding, since: int = 0) -> tuple[list[str], bool]:
+def made_by(lake: Lake, cursor: Cursor, binding: Binding, since: int = 0) -> tuple[list[str], bool]:
     """Return by which models predictions were made, and whether the last run left rows over.
 
     The model that made them all comes first, then those of the runs since that left rows over; there is
     none if no run made them all. `since` is a snapshot before which no run counts.
     """
-    # Compared as rows: for a plain comparison DuckLake asks the catalog which files to leave out, which
-    # takes longer than reading the rows.
-    rows = execute(
-        cursor,
-        "SELECT details FROM lake.mlstore.runs WHERE (name, kind, status) = (?, 'binding', 'ok') "
-        "AND snapshot_id >= ? ORDER BY snapshot_id DESC, rowid DESC",
-        [binding.name, since],
-    ).fetchall()
+    runs = lake.records.rows(
+        "runs",
+        "name = $name AND kind = 'binding' AND status = 'ok' AND snapshot_id >= $since",
+        {"name": binding.name, "since": since},
+        cursor=cursor,
+    )
     found: list[str] = []
-    for details in (json.loads(text) for (text,) in rows):
+    for details in (row["details"] for row in reversed(runs)):
         found.append(str(details["model"]))
         if not details.get("partial"):
             return list(dict.fromkeys(reversed(found))), len(found) > 1

@@ -143,12 +143,9 @@ def _load(
             if request.mode != "replace":
                 return replace(run, mode="noop", reason="no rows", seconds=time.perf_counter() - clock)
             source = _no_rows(lake, known)
-    cursor = lake.new_cursor()
+    cursor = lake.transaction_cursor()
     try:
-        _stage(lake, cursor, request, source)
-        check_names(cursor, _STAGED)
-        read = sources.count_rows(cursor, _STAGED)
-        run = replace(run, reason=request.mode, rows_read=read)
+        run = replace(run, reason=request.mode, rows_read=_stage(lake, cursor, request, source))
         return lake.retry(lambda: _commit(lake, cursor, request, run, started, clock))
     finally:
         cursor.close()
@@ -158,13 +155,16 @@ def _no_rows(lake: Lake, table: TableInfo) -> pa.Table:
     return fetch(execute(lake.cursor(), f"SELECT * FROM lake.{table.sql} LIMIT 0"))
 
 
-def _stage(lake: Lake, cursor: Cursor, request: Load, source: object) -> None:
+def _stage(lake: Lake, cursor: Cursor, request: Load, source: object) -> int:
+    """Put the rows of the source into a temporary table, and count them."""
     try:
         with (
             lake.pinned(cursor),
             sources.relation(lake, cursor, source, request.format, request.options) as rows,
         ):
             write.stage(cursor, _STAGED, f"SELECT * FROM {rows}")
+            check_names(cursor, _STAGED)
+            return sources.count_rows(cursor, _STAGED)
     except InvalidData as error:
         raise _explain(cursor, request, error) from error
 

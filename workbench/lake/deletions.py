@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench.engines.duckdb import Cursor, execute
+from workbench.lake.catalog import ask, at, number
 from workbench.lake.tables import TableInfo
-from workbench.names import METADATA, literal, quote, quote_all
+from workbench.names import literal, quote, quote_all
 
 if TYPE_CHECKING:
     from workbench.lake.images import Window
@@ -84,13 +85,15 @@ def _files(cursor: Cursor, table: TableInfo, snapshot: int) -> dict[str, str | N
 
 def _delete_files(cursor: Cursor, window: Window, now: dict[str, str | None]) -> list[_Deletes] | None:
     """Return the delete files with rows that went in the window; None if one is of an unknown kind."""
-    rows = execute(
+    rows = ask(
         cursor,
-        f"SELECT path, begin_snapshot, partial_max FROM {METADATA}.ducklake_delete_file "
-        "WHERE table_id = ? AND begin_snapshot <= ? AND (end_snapshot IS NULL OR end_snapshot > ?)",
-        [window.table_id, window.head, window.head],
-    ).fetchall()
-    catalog = {path.rpartition("/")[2]: (begin, last) for path, begin, last in rows}
+        "SELECT path, begin_snapshot, partial_max FROM ducklake_delete_file AS d "
+        f"WHERE table_id = {window.table_id} AND {at(window.head, 'd')}",
+    )
+    catalog = {
+        str(path).rpartition("/")[2]: (number(begin), None if last is None else number(last))
+        for path, begin, last in rows
+    }
     found = []
     for data_file, path in now.items():
         if path is None:

@@ -11,17 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from workbench.engines.duckdb import Cursor, execute
+from workbench.lake.catalog import TABLES, ask, at, number
 from workbench.lake.deletions import deletions_query
 from workbench.lake.entries import UPKEEP
 from workbench.lake.snapshots import Journal, read_journal
 from workbench.lake.tables import TableInfo
-from workbench.names import METADATA, quote, quote_all
+from workbench.names import literal, quote, quote_all
 
-_THIS_TABLE = (
-    f"{METADATA}.ducklake_table AS t JOIN {METADATA}.ducklake_schema AS s USING (schema_id) "
-    "WHERE t.end_snapshot IS NULL AND s.end_snapshot IS NULL "
-    "AND s.schema_name = $schema AND t.table_name = $name"
-)
 _DELETES = ("deleted_from_table", "inlined_delete")
 
 
@@ -73,18 +69,15 @@ def window_in(
     if since not in journal.versions:
         obstacle = f"snapshot {since} of {table.qualified} has expired"
     if obstacle or table_id is None or journal.versions[since] != journal.versions[journal.head]:
-        known = execute(
+        known = ask(
             cursor,
-            "SELECT table_id, t.begin_snapshot, "
-            f"(SELECT count(*) FROM {METADATA}.ducklake_column AS c WHERE c.table_id = t.table_id "
-            "AND (c.begin_snapshot > $since OR c.end_snapshot > $since)) "
-            f"FROM {_THIS_TABLE}",
-            {"since": since, "schema": table.schema, "name": table.name},
-        ).fetchone()
-        if known is None:
+            "SELECT t.table_id, t.begin_snapshot, (SELECT count(*) FROM ducklake_column AS c "
+            f"WHERE c.table_id = t.table_id AND (c.begin_snapshot > {since} OR c.end_snapshot > {since})) "
+            f"FROM {_this(table, journal.head)}",
+        )
+        if not known:
             return Window(-1, since, journal.head, obstacle=f"{table.qualified} is gone")
-        table_id, born, columns = known
-        assert table_id is not None
+        table_id, born, columns = map(number, known[0])
         if not obstacle and born > since:
             obstacle = f"{table.qualified} was made anew"
         elif not obstacle and columns:
@@ -105,12 +98,27 @@ def is_untouched(cursor: Cursor, table: TableInfo, since: int, head: int) -> boo
     """Tell whether neither a write nor upkeep touched a table in (`since`, `head`]."""
     if since == head:
         return True
-    row = execute(
-        cursor,
-        f"SELECT table_id FROM {_THIS_TABLE} AND t.begin_snapshot <= $since",
-        {"since": since, "schema": table.schema, "name": table.name},
-    ).fetchone()
-    return row is not None and not read_journal(cursor, since, head).kinds(row[0], since)
+    found = ask(cursor, f"SELECT t.table_id FROM {_this(table, head)} AND t.begin_snapshot <= {since}")
+    return bool(found) and not read_journal(cursor, since, head).kinds(number(found[0][0]), since)
+
+
+def _this(table: TableInfo, head: int) -> str:
+    return (
+        f"{TABLES} WHERE {at(head, 't', 's')} "
+        f"AND s.schema_name = {literal(table.schema)} AND t.table_name = {literal(table.name)}"
+    )
+
+
+def may_have_rows(cursor: Cursor, table: TableInfo, head: int) -> bool:
+    """Tell whether a table has files or inlined rows; they may all be deleted."""
+    held = f"f.table_id = t.table_id AND {at(head, 'f')}"
+    return bool(
+        ask(
+            cursor,
+            f"SELECT 1 FROM {_this(table, head)} AND (EXISTS (SELECT 1 FROM ducklake_data_file AS f "
+            f"WHERE {held}) OR t.table_id IN (SELECT table_id FROM ducklake_inlined_data_tables))",
+        )
+    )
 
 
 def count_rows(cursor: Cursor, table: TableInfo) -> int:
@@ -126,17 +134,17 @@ def count_changed(cursor: Cursor, table: TableInfo, window: Window) -> int:
             cursor, f"SELECT count(*) FROM lake.{table.sql} WHERE snapshot_id > {window.since}"
         ).fetchone()
         return int(row[0]) if row else 0
-    row = execute(
+    since, head, this = window.since, window.head, f"table_id = {window.table_id}"
+    fresh = f"f.begin_snapshot > {since} AND {at(head, 'f')}"
+    gone = f"f.begin_snapshot <= {since} AND f.end_snapshot > {since} AND f.end_snapshot <= {head}"
+    rows = ask(
         cursor,
-        f"SELECT greatest((SELECT coalesce(sum(record_count), 0) FROM {METADATA}.ducklake_data_file "
-        "WHERE table_id = $id AND end_snapshot IS NULL AND begin_snapshot > $since), "
-        f"(SELECT coalesce(sum(delete_count), 0) FROM {METADATA}.ducklake_delete_file "
-        "WHERE table_id = $id AND end_snapshot IS NULL AND begin_snapshot > $since) + "
-        f"(SELECT coalesce(sum(record_count), 0) FROM {METADATA}.ducklake_data_file "
-        "WHERE table_id = $id AND end_snapshot > $since AND begin_snapshot <= $since))",
-        {"id": window.table_id, "since": window.since},
-    ).fetchone()
-    return int(row[0]) if row else 0
+        f"SELECT (SELECT sum(record_count) FROM ducklake_data_file AS f WHERE {this} AND {fresh}), "
+        f"(SELECT sum(delete_count) FROM ducklake_delete_file AS f WHERE {this} AND {fresh}), "
+        f"(SELECT sum(record_count) FROM ducklake_data_file AS f WHERE {this} AND {gone})",
+    )
+    inserted, deleted, emptied = map(number, rows[0])
+    return max(inserted, deleted + emptied)
 
 
 def stage_images(cursor: Cursor, table: TableInfo, window: Window, columns: Sequence[str], name: str) -> int:

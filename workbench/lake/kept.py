@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from workbench.engines.duckdb import Cursor, execute
+from workbench.engines.duckdb import Cursor
+from workbench.lake.catalog import TABLES, ask, number
 from workbench.lake.entries import UPKEEP, entries
-from workbench.names import METADATA
 
 if TYPE_CHECKING:
     from workbench.lake.lake import Lake
@@ -44,7 +44,7 @@ class Kept:
         self._sights: WeakKeyDictionary[Cursor, Sight] = WeakKeyDictionary()
         self._read: dict[str, tuple[int, Any]] = {}
         self._changed: dict[str, int] = {}
-        self._names: dict[str, str] = {}
+        self._numbers: dict[str, int] = {}
         self._first = self._seen = -1
 
     def enter(self, cursor: Cursor, sight: Sight) -> None:
@@ -54,6 +54,10 @@ class Kept:
     def leave(self, cursor: Cursor) -> None:
         """Forget what a cursor saw, at the end of its transaction."""
         self._sights.pop(cursor, None)
+
+    def sight(self, cursor: Cursor | None) -> Sight | None:
+        """Return what a cursor sees, while its transaction is open."""
+        return None if cursor is None else self._sights.get(cursor)
 
     def touch(self, cursor: Cursor, what: str) -> None:
         """Say that a transaction changes something, so that it reads that itself from then on."""
@@ -109,19 +113,19 @@ class Kept:
     def _look(self, cursor: Cursor) -> None:
         """Read what was committed since the last look."""
         if self._first < 0:
-            row = execute(cursor, f"SELECT max(snapshot_id) FROM {METADATA}.ducklake_snapshot").fetchone()
-            self._first = self._seen = int(row[0]) if row and row[0] is not None else 0
+            self._first = self._seen = number(
+                ask(cursor, "SELECT max(snapshot_id) FROM ducklake_snapshot")[0][0]
+            )
             return
-        rows = execute(
+        rows = ask(
             cursor,
-            f"SELECT snapshot_id, changes_made FROM {METADATA}.ducklake_snapshot_changes "
-            "WHERE snapshot_id > ?",
-            [self._seen],
-        ).fetchall()
+            "SELECT snapshot_id, changes_made FROM ducklake_snapshot_changes "
+            f"WHERE snapshot_id > {self._seen}",
+        )
         for snapshot, made in rows:
             for what in self._touched(cursor, made or ""):
-                self._changed[what] = max(snapshot, self._changed.get(what, -1))
-        self._seen = max([self._seen, *(row[0] for row in rows)])
+                self._changed[what] = max(number(snapshot), self._changed.get(what, -1))
+        self._seen = max([self._seen, *(number(row[0]) for row in rows)])
 
     def _touched(self, cursor: Cursor, changes: str) -> set[str]:
         """Name what a commit touched, of what others may depend on."""
@@ -130,16 +134,18 @@ class Kept:
             if kind.startswith(_DDL):
                 found.add(SCHEMA)
             elif not kind.startswith(UPKEEP):
-                found.add(self._record_tables(cursor).get(value, ""))
+                found |= {name for name, table in self._record_tables(cursor).items() if str(table) == value}
         return found
 
-    def _record_tables(self, cursor: Cursor) -> dict[str, str]:
-        """Name the record tables by their numbers in the catalog, as text; they keep them for ever."""
-        if not self._names:
-            rows = execute(
-                cursor,
-                f"SELECT t.table_id, t.table_name FROM {METADATA}.ducklake_table AS t "
-                f"JOIN {METADATA}.ducklake_schema AS s USING (schema_id) WHERE s.schema_name = 'mlstore'",
-            ).fetchall()
-            self._names = {str(number): name for number, name in rows}
-        return self._names
+    def record_table(self, cursor: Cursor, name: str) -> int:
+        """Return the number of a record table in the catalog."""
+        return self._record_tables(cursor)[name]
+
+    def _record_tables(self, cursor: Cursor) -> dict[str, int]:
+        """Number the record tables as the catalog does; they keep their numbers for ever."""
+        if not self._numbers:
+            rows = ask(
+                cursor, f"SELECT t.table_name, t.table_id FROM {TABLES} WHERE s.schema_name = 'mlstore'"
+            )
+            self._numbers = {str(name): number(table) for name, table in rows}
+        return self._numbers

@@ -28,6 +28,7 @@ from workbench.engines.duckdb import (
 )
 from workbench.errors import Conflict, InvalidData, StoreCorrupt, StoreFull
 from workbench.lake import folder as folders
+from workbench.lake.catalog import ask, number
 from workbench.lake.changes import ChangeSet, read_changes
 from workbench.lake.kept import SCHEMA, Kept, Sight
 from workbench.lake.keys import seal_keys
@@ -43,7 +44,7 @@ from workbench.lake.making import (
 from workbench.lake.record_tables import SPEC
 from workbench.lake.records import Records
 from workbench.lake.tables import Tables
-from workbench.names import METADATA, SCHEMAS, literal
+from workbench.names import SCHEMAS, literal
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -85,6 +86,7 @@ class Lake:
         self._closed = False
         self._idle: list[Cursor] = []
         self._cursors: WeakSet[Cursor] = WeakSet()
+        self._aimless: WeakSet[Cursor] = WeakSet()
         self._functions: set[str] = set()
         self._functions_lock = threading.Lock()
         self.kept = Kept(self)
@@ -164,12 +166,28 @@ class Lake:
 
     def new_cursor(self) -> Cursor:
         """Make a cursor on which plain names mean the tables of this lake."""
+        cursor = self.transaction_cursor()
+        self._aim(cursor)
+        return cursor
+
+    def transaction_cursor(self) -> Cursor:
+        """Make a cursor for `pinned` and `commit`; plain names mean the tables of this lake inside these.
+
+        It is made faster than others, for the engine looks at the lake to find the schemas there are,
+        and inside of a transaction it has done so already.
+        """
         if self._closed:
             raise InvalidData("This store is closed.", hint="Open it again with workbench.connect().")
         cursor = self._connection.cursor()
-        cursor.execute(_search_path("lake"))
         self._cursors.add(cursor)
+        self._aimless.add(cursor)
         return cursor
+
+    def _aim(self, cursor: Cursor) -> None:
+        """Let plain names mean the tables of this lake on a cursor, unless they do."""
+        if cursor in self._aimless:
+            cursor.execute(_search_path("lake"))
+            self._aimless.discard(cursor)
 
     def cursor(self) -> Cursor:
         """Return this thread's own cursor."""
@@ -222,10 +240,11 @@ class Lake:
         """
         own = cursor is None
         reuse = reuse and discard and own
-        cursor = cursor or (self._idle_cursor() if reuse else self.new_cursor())
+        cursor = cursor or (self._idle_cursor() if reuse else self.transaction_cursor())
         try:
             cursor.execute("BEGIN")
             try:
+                self._aim(cursor)
                 head = self.head(cursor)
                 self.kept.enter(cursor, Sight(head))
                 yield cursor, head
@@ -248,7 +267,7 @@ class Lake:
         try:
             return self._idle.pop()
         except IndexError:
-            return self.new_cursor()
+            return self.transaction_cursor()
 
     @contextmanager
     def at(self, snapshot: int) -> Iterator[Cursor]:
@@ -302,13 +321,14 @@ class Lake:
             If a key would be repeated or NULL.
         """
         own = cursor is None
-        cursor = cursor or self.new_cursor()
+        cursor = cursor or self.transaction_cursor()
         tx = Transaction(cursor, message, run_id)
         try:
             with self._lock.held():
                 token = uuid.uuid4().hex
                 execute(cursor, "BEGIN")
                 try:
+                    self._aim(cursor)
                     tx.head = self.head(cursor)
                     self.kept.enter(cursor, Sight(tx.head, {SCHEMA}))
                     yield tx
@@ -388,10 +408,9 @@ def _set_message(tx: Transaction, token: str) -> None:
 
 def _find_snapshot(cursor: Cursor, before: int, token: str) -> int | None:
     """Find the commit by its token: another attachment's commit must not be taken for ours."""
-    row = execute(
+    rows = ask(
         cursor,
-        f"SELECT snapshot_id FROM {METADATA}.ducklake_snapshot_changes "
-        "WHERE snapshot_id > ? AND contains(commit_extra_info, ?)",
-        [before, token],
-    ).fetchone()
-    return int(row[0]) if row else None
+        f"SELECT snapshot_id FROM ducklake_snapshot_changes WHERE snapshot_id > {before} "
+        f"AND instr(commit_extra_info, {literal(token)}) > 0",
+    )
+    return number(rows[0][0]) if rows else None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.derivation import Run
 from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import Conflict
+from workbench.lake.catalog import from_text, inlined_rows, with_literals
 from workbench.lake.record_tables import SPEC
 from workbench.names import quote, quote_all
 
@@ -61,21 +62,38 @@ class Records:
         *,
         cursor: Cursor | None = None,
     ) -> list[dict[str, Any]]:
-        """Return rows, oldest first, with JSON decoded and the commit's id as `snapshot_id`."""
-        spec = SPEC[table]
-        condition = f" WHERE {where}" if where else ""
-        found = execute(
-            cursor or self._lake.cursor(),
-            f"SELECT {quote_all(list(spec))}, snapshot_id FROM lake.mlstore.{quote(table)}{condition} "
-            "ORDER BY snapshot_id, rowid",
-            params,
-        ).fetchall()
+        """Return rows, oldest first, with JSON decoded and the commit's id as `snapshot_id`.
+
+        `where` compares columns of texts and whole numbers with `=`, `>=` and the like.
+        """
+        spec = {**SPEC[table], "snapshot_id": "BIGINT"}
+        found = self._inlined(table, where, params, cursor)
+        if found is None:
+            condition = f" WHERE {where}" if where else ""
+            found = execute(
+                cursor or self._lake.cursor(),
+                f"SELECT {quote_all(spec)} FROM lake.mlstore.{quote(table)}{condition} "
+                "ORDER BY snapshot_id, rowid",
+                params,
+            ).fetchall()
         return [
-            {
-                column: _decode(value, spec.get(column, "BIGINT"))
-                for column, value in zip((*spec, "snapshot_id"), row, strict=True)
-            }
+            {column: _decode(value, kind) for (column, kind), value in zip(spec.items(), row, strict=True)}
             for row in found
+        ]
+
+    def _inlined(
+        self, table: str, where: str, params: Mapping[str, Any] | None, cursor: Cursor | None
+    ) -> list[tuple[Any, ...]] | None:
+        """Return rows as the catalog holds them, for a cursor that has not written any itself; else None."""
+        sight = self._lake.kept.sight(cursor)
+        if cursor is None or sight is None or table in sight.touched:
+            return None
+        number = self._lake.kept.record_table(cursor, table)
+        spec, condition = SPEC[table], with_literals(where, params)
+        rows = inlined_rows(cursor, number, list(spec), sight.head, condition)
+        kinds = (*spec.values(), "BIGINT")
+        return rows and [
+            tuple(from_text(value, kind) for value, kind in zip(row, kinds, strict=True)) for row in rows
         ]
 
     def append_run(self, tx: Transaction, run: Run, started_at: datetime) -> None:

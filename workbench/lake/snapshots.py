@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from workbench.engines.duckdb import Cursor, execute
+from workbench.engines.duckdb import Cursor
+from workbench.lake.catalog import TABLES, ask, at, moment, number
 from workbench.lake.entries import UPKEEP, entries
 from workbench.lake.tables import TableInfo
-from workbench.names import METADATA, literal, quote_all
+from workbench.names import literal, quote_all
 
 if TYPE_CHECKING:
     from workbench.lake.lake import Lake
@@ -59,7 +60,7 @@ class Journal:
 
         `ids` gives the names, `schema.name`, that tables have at the head.
         """
-        names = {str(number): name for number, name in ids.items()}
+        names = {str(table): name for table, name in ids.items()}
         return {
             name: snapshot for snapshot, made in self.made.items() for name in _changed_names(made, names)
         }
@@ -67,33 +68,31 @@ class Journal:
 
 def read_journal(cursor: Cursor, since: int, head: int) -> Journal:
     """Read what was committed from `since` to `head`, both included."""
-    rows = execute(
+    rows = ask(
         cursor,
-        f"SELECT snapshot_id, schema_version, changes_made FROM {METADATA}.ducklake_snapshot "
-        f"LEFT JOIN {METADATA}.ducklake_snapshot_changes USING (snapshot_id) "
-        "WHERE snapshot_id BETWEEN ? AND ?",
-        [since, head],
-    ).fetchall()
-    return Journal(head, {row[0]: row[1] for row in rows}, {row[0]: row[2] or "" for row in rows})
+        "SELECT snapshot_id, schema_version, changes_made FROM ducklake_snapshot LEFT JOIN "
+        f"ducklake_snapshot_changes USING (snapshot_id) WHERE snapshot_id BETWEEN {since} AND {head}",
+    )
+    return Journal(
+        head,
+        {number(row[0]): number(row[1]) for row in rows},
+        {number(row[0]): row[2] or "" for row in rows},
+    )
 
 
 def read_snapshot(lake: Lake, snapshot: int) -> Snapshot:
     """Return a snapshot by its id."""
-    row = execute(
+    row = ask(
         lake.cursor(),
-        "SELECT snapshot_id, snapshot_time::TIMESTAMPTZ, author, commit_message "
-        f"FROM {METADATA}.ducklake_snapshot JOIN {METADATA}.ducklake_snapshot_changes "
-        "USING (snapshot_id) WHERE snapshot_id = ?",
-        [snapshot],
-    ).fetchone()
-    assert row is not None
-    return Snapshot(*row)
+        "SELECT snapshot_time, author, commit_message FROM ducklake_snapshot "
+        f"JOIN ducklake_snapshot_changes USING (snapshot_id) WHERE snapshot_id = {snapshot}",
+    )[0]
+    return Snapshot(snapshot, moment(str(row[0])), row[1], row[2])
 
 
 def is_there(cursor: Cursor, snapshot: int) -> bool:
     """Tell whether a snapshot can still be read; one that never was, or has expired, cannot."""
-    sql = f"SELECT 1 FROM {METADATA}.ducklake_snapshot WHERE snapshot_id = ?"
-    return execute(cursor, sql, [snapshot]).fetchone() is not None
+    return bool(ask(cursor, f"SELECT 1 FROM ducklake_snapshot WHERE snapshot_id = {snapshot}"))
 
 
 def changes_by_snapshot(cursor: Cursor, after: int, until: int) -> dict[int, list[str]]:
@@ -101,14 +100,13 @@ def changes_by_snapshot(cursor: Cursor, after: int, until: int) -> dict[int, lis
 
     Tables are named `schema.name`, by the names they have at `until`.
     """
-    rows = execute(
+    rows = ask(
         cursor,
-        f"SELECT snapshot_id, changes_made FROM {METADATA}.ducklake_snapshot_changes "
-        "WHERE snapshot_id > ? AND snapshot_id <= ? ORDER BY snapshot_id",
-        [after, until],
-    ).fetchall()
-    ids = {str(number): name for number, name in table_ids(cursor, until).items()} if rows else {}
-    return {int(snapshot): _changed_names(changes or "", ids) for snapshot, changes in rows}
+        "SELECT snapshot_id, changes_made FROM ducklake_snapshot_changes "
+        f"WHERE snapshot_id > {after} AND snapshot_id <= {until} ORDER BY snapshot_id",
+    )
+    ids = {str(table): name for table, name in table_ids(cursor, until).items()} if rows else {}
+    return {number(snapshot): _changed_names(changes or "", ids) for snapshot, changes in rows}
 
 
 def changed_tables(cursor: Cursor, after: int, until: int) -> dict[str, int]:
@@ -128,26 +126,20 @@ def _changed_names(changes: str, ids: Mapping[str, str]) -> list[str]:
 
 def table_ids(cursor: Cursor, snapshot: int) -> dict[int, str]:
     """Name the tables there are at a snapshot, `schema.name`, by their ids in the catalog."""
-    rows = execute(
-        cursor,
-        f"SELECT t.table_id, s.schema_name, t.table_name FROM {METADATA}.ducklake_table AS t "
-        f"JOIN {METADATA}.ducklake_schema AS s USING (schema_id) WHERE t.begin_snapshot <= $at "
-        "AND (t.end_snapshot IS NULL OR t.end_snapshot > $at)",
-        {"at": snapshot},
-    ).fetchall()
-    return {row[0]: f"{row[1]}.{row[2]}" for row in rows}
+    rows = ask(
+        cursor, f"SELECT t.table_id, s.schema_name, t.table_name FROM {TABLES} WHERE {at(snapshot, 't')}"
+    )
+    return {number(row[0]): f"{row[1]}.{row[2]}" for row in rows}
 
 
-def table_born(cursor: Cursor, table: TableInfo, at: int) -> int | None:
+def table_born(cursor: Cursor, table: TableInfo, snapshot: int) -> int | None:
     """Return the snapshot in which the table that had this name at a snapshot was made, or replaced whole."""
-    row = execute(
+    rows = ask(
         cursor,
-        f"SELECT max(t.begin_snapshot) FROM {METADATA}.ducklake_table AS t "
-        f"JOIN {METADATA}.ducklake_schema AS s USING (schema_id) WHERE s.schema_name = ? "
-        "AND t.table_name = ? AND t.begin_snapshot <= ? AND (t.end_snapshot IS NULL OR t.end_snapshot > ?)",
-        [table.schema, table.name, at, at],
-    ).fetchone()
-    return int(row[0]) if row and row[0] is not None else None
+        f"SELECT max(t.begin_snapshot) FROM {TABLES} WHERE {at(snapshot, 't')} "
+        f"AND s.schema_name = {literal(table.schema)} AND t.table_name = {literal(table.name)}",
+    )
+    return None if rows[0][0] is None else number(rows[0][0])
 
 
 def count_changes_query(table: TableInfo, first: int, last: int) -> str:

@@ -55,7 +55,7 @@ def _refresh(
     lake: Lake, transform: Transform, started: datetime, clock: float, plans: list[Plan], *, full: bool
 ) -> Run:
     """Refresh once; `plans` is told what is tried."""
-    cursor = lake.new_cursor()
+    cursor = lake.transaction_cursor()
     try:
         computed = _compute(lake, cursor, transform, plans, full=full)
         if computed is None:
