@@ -327,7 +327,7 @@ class Keeping(Asking):
         self._refuse_dependents(binding.column, binding.output)
         with self._lake.commit(f"drop {binding.column} ON {binding.table}") as tx:
             self._lake.records.set_status(tx, binding.name, "dropped")
-            hide_binding(self._lake, tx.cursor, binding)
+            hide_binding(self._lake, tx, binding)
             self._lake.run(tx.cursor, f"DROP TABLE lake.{quote_name(binding.output)}")
             self._lake.tables.forget(tx, "predictions", binding.name)
             self._lake.records.set_watermarks(tx, binding.name, {})

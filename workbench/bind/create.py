@@ -137,7 +137,7 @@ def _define(
         lake.records.define(tx, KIND, binding.name, binding.version, binding.fingerprint, record)
         lake.records.append(tx, "lineage", _lineage_rows(binding, source, predictor))
         known = [Binding.from_record(row) for row in lake.records.definitions(KIND, cursor=tx.cursor)]
-        show_bindings(tx.cursor, source.base, [each for each in known if each.view == binding.view])
+        show_bindings(tx, source.base, [each for each in known if each.view == binding.view])
     return replace(binding, snapshot=tx.snapshot)
 
 

@@ -281,7 +281,7 @@ class _Filling:
             )
         wanted = shown_columns(work.source.base, bound)
         if changed or work.view is None or list(work.view.columns) != wanted:
-            show_bindings(tx.cursor, work.source.base, bound)
+            show_bindings(tx, work.source.base, bound)
 
 
 def _record_failure(

@@ -15,7 +15,7 @@ from workbench.names import quote, quote_name
 
 if TYPE_CHECKING:
     from workbench.engines.duckdb import Cursor
-    from workbench.lake import Lake, TableInfo
+    from workbench.lake import Lake, TableInfo, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +188,9 @@ def _traced_key(text: str, view: TableInfo, table: TableInfo, known: list[TableI
     return tuple(key) if len(key) == len(table.key) and all(key) else ()
 
 
-def hide_binding(lake: Lake, cursor: Cursor, binding: Binding) -> None:
-    """Leave a binding that is to be dropped out of its view."""
-    known = lake.tables.all(cursor)
-    base = read_source(lake, binding.on, cursor, known).base
+def hide_binding(lake: Lake, tx: Transaction, binding: Binding) -> None:
+    """Leave a binding that is to be dropped out of its view, as part of the commit `tx`."""
+    known = lake.tables.all(tx.cursor)
+    base = read_source(lake, binding.on, tx.cursor, known).base
     rest = [each for each in bindings(lake) if each.view == binding.view and each.name != binding.name]
-    show_bindings(cursor, base, rest)
+    show_bindings(tx, base, rest)

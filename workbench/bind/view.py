@@ -6,24 +6,25 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from workbench.bind.definition import Binding
-from workbench.engines.duckdb import Cursor, execute
+from workbench.engines.duckdb import execute
 from workbench.errors import InvalidData
 from workbench.names import quote, quote_all, quote_name
 
 if TYPE_CHECKING:
-    from workbench.lake import TableInfo
+    from workbench.lake import TableInfo, Transaction
 
 SUFFIXES = {"score": "score", "status": "status", "model_version": "model", "predicted_at": "at"}
 """Columns of a side table, and the ending of the view's column that shows each."""
 
 
-def show_bindings(cursor: Cursor, base: TableInfo, bound: Sequence[Binding]) -> None:
-    """Make the view of a table with these bindings; without any, remove it."""
+def show_bindings(tx: Transaction, base: TableInfo, bound: Sequence[Binding]) -> None:
+    """Make the view of a table with these bindings, as part of the commit `tx`; without any, remove it."""
+    tx.reshape()
     view = quote_name(f"predictions.{base.name}")
     if not bound:
-        execute(cursor, f"DROP VIEW IF EXISTS lake.{view}")
+        execute(tx.cursor, f"DROP VIEW IF EXISTS lake.{view}")
         return
-    execute(cursor, f"CREATE OR REPLACE VIEW lake.{view} AS {_body(base, bound)}")
+    execute(tx.cursor, f"CREATE OR REPLACE VIEW lake.{view} AS {_body(base, bound)}")
 
 
 def shown_columns(base: TableInfo, bound: Sequence[Binding]) -> list[str]:

@@ -122,13 +122,15 @@ class Work:
             f"{quote(column)} AS {quote(other)}"
             for column, other in zip(source.key, binding.side_key, strict=True)
         )
-        here = f"SELECT {names} FROM lake.{source.base.sql}"
         if self.window is not None and not self.window.moved:
             went = deletions_query(cursor, source.base, self.window, source.key)
-            return (
-                f"SELECT {names} FROM (SELECT DISTINCT {key} FROM ({went})) "
-                f"ANTI JOIN lake.{source.base.sql} USING ({key})"
-            )
+            query = f"SELECT DISTINCT {names} FROM ({went})"
+            if not self.window.inserts:
+                return query
+            # A key that went and is there now was written since.
+            fresh = f"FROM lake.{source.base.sql} WHERE snapshot_id > {self.window.since}"
+            return f"{query} ANTI JOIN ({fresh}) USING ({key})"
+        here = f"SELECT {names} FROM lake.{source.base.sql}"
         return (
             f"SELECT {side_key} FROM lake.{quote_name(binding.output)} ANTI JOIN ({here}) USING ({side_key})"
         )

@@ -158,10 +158,7 @@ def _no_rows(lake: Lake, table: TableInfo) -> pa.Table:
 def _stage(lake: Lake, cursor: Cursor, request: Load, source: object) -> int:
     """Put the rows of the source into a temporary table, and count them."""
     try:
-        with (
-            lake.pinned(cursor),
-            sources.relation(lake, cursor, source, request.format, request.options) as rows,
-        ):
+        with sources.relation(lake, cursor, source, request.format, request.options) as rows:
             write.stage(cursor, _STAGED, f"SELECT * FROM {rows}")
             check_names(cursor, _STAGED)
             return sources.count_rows(cursor, _STAGED)

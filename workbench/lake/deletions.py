@@ -8,7 +8,7 @@ of several snapshots, `_ducklake_internal_snapshot_id` is the snapshot of each
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,7 +42,8 @@ def deletions_query(cursor: Cursor, table: TableInfo, window: Window, columns: S
     """
     if any(column.lower() in _VIRTUAL for column in table.columns):
         return _feed(table, window, columns)
-    before, now = (_files(cursor, table, snapshot) for snapshot in (window.since, window.head))
+    now = _files(cursor, table, window.head)
+    before = _files_before(cursor, table, window, now)
     known = _delete_files(cursor, window, now)
     if known is None:
         return _feed(table, window, columns)
@@ -81,6 +82,21 @@ def _files(cursor: Cursor, table: TableInfo, snapshot: int) -> dict[str, str | N
         f"schema => {literal(table.schema)}, snapshot_version => {snapshot})",
     ).fetchall()
     return dict(rows)
+
+
+def _files_before(
+    cursor: Cursor, table: TableInfo, window: Window, now: dict[str, str | None]
+) -> Collection[str]:
+    """Name the data files there were at the start of a window; those there are `now` are known."""
+    rows = ask(
+        cursor,
+        f"SELECT path, end_snapshot FROM ducklake_data_file AS f "
+        f"WHERE table_id = {window.table_id} AND {at(window.since, 'f')}",
+    )
+    if any(end is not None and number(end) <= window.head for _, end in rows):
+        return _files(cursor, table, window.since)
+    known = {str(path).rpartition("/")[2] for path, _ in rows}
+    return [path for path in now if path.rpartition("/")[2] in known]
 
 
 def _delete_files(cursor: Cursor, window: Window, now: dict[str, str | None]) -> list[_Deletes] | None:

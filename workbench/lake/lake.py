@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import re
 import threading
 import time
 import uuid
@@ -53,13 +54,19 @@ T = TypeVar("T")
 
 RETRIES = 5
 
+# With a comment or something unknown in front, a statement may do anything.
+_LEAVES_RELATIONS = re.compile(
+    r"\s*(?:SELECT|FROM|WITH|VALUES|INSERT|UPDATE|DELETE|MERGE|DESCRIBE|CREATE OR REPLACE TEMP)\b",
+    re.IGNORECASE,
+)
+
 
 @dataclass(slots=True)
 class Transaction:
     """One commit while it is open: `cursor` runs its statements, `snapshot` is set at its end.
 
     `head` is the snapshot that it builds on. `written` names the tables whose keys the commit must
-    check (qualified); None checks all.
+    check (qualified); None checks all. `touched` says what else it changed of what `Kept` keeps.
     """
 
     cursor: Cursor
@@ -68,6 +75,11 @@ class Transaction:
     head: int = 0
     written: set[str] | None = field(default_factory=set)
     snapshot: int | None = None
+    touched: set[str] = field(default_factory=set)
+
+    def reshape(self) -> None:
+        """Say that it makes, changes or drops relations, before it asks again which there are."""
+        self.touched.add(SCHEMA)
 
 
 class Lake:
@@ -200,6 +212,8 @@ class Lake:
         self, cursor: Cursor, sql: str, params: Mapping[str, Any] | Sequence[Any] | None = None
     ) -> Cursor:
         """Run a statement; a mistake in it is reported with the names that exist."""
+        if not _LEAVES_RELATIONS.match(sql):
+            self.kept.touch(cursor, SCHEMA)
         return execute(cursor, sql, params, self.tables.names)
 
     def register_function(self, name: str, compute: Callable[[Any], Any], kind: str) -> None:
@@ -330,7 +344,7 @@ class Lake:
                 try:
                     self._aim(cursor)
                     tx.head = self.head(cursor)
-                    self.kept.enter(cursor, Sight(tx.head, {SCHEMA}))
+                    self.kept.enter(cursor, Sight(tx.head, tx.touched))
                     yield tx
                     seal_keys(self, tx)
                     _set_message(tx, token)

@@ -293,6 +293,7 @@ def create(tx: Transaction, schema: str, name: str, columns: Mapping[str, str]) 
     """Make (or make anew) an empty table, as part of the commit `tx`; the old one stays in the past."""
     body = ", ".join(f"{quote(column)} {kind}" for column, kind in columns.items())
     table = TableInfo(schema, name, dict(columns))
+    tx.reshape()
     execute(tx.cursor, f"DROP TABLE IF EXISTS lake.{table.sql}")
     execute(tx.cursor, f"CREATE TABLE lake.{table.sql} ({body})")
     if tx.written is not None:
