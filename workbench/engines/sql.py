@@ -148,6 +148,23 @@ def written_tables(sql: str) -> frozenset[str] | None:
     return sql_tables.written_tables(sql)
 
 
+def set_columns(sql: str) -> Mapping[str, frozenset[str]]:
+    """Name, of tables in which `sql` only deletes rows or sets columns, those columns, in lower case.
+
+    It is empty if another statement writes as well, or if a table is updated from others.
+
+    Examples
+    --------
+    >>> set_columns("update t set A = 1, b = id; delete from t where id < 3")["t"] == {"a", "b"}
+    True
+    >>> set_columns("update t set (a, id) = (1, 2)")
+    {}
+    """
+    from workbench.engines import sql_tables
+
+    return sql_tables.set_columns(sql)
+
+
 def normalise(sql: str) -> str:
     """Return a canonical text of `sql`, for fingerprints.
 

@@ -187,6 +187,35 @@ def _named(target: exp.Expr | None) -> set[str] | None:
     return None
 
 
+def set_columns(sql: str) -> Mapping[str, frozenset[str]]:
+    """Say which columns `sql` sets in rows that stay; see `workbench.engines.sql.set_columns`."""
+    try:
+        statements = parse(sql)
+    except StatementError:
+        return {}
+    found: dict[str, frozenset[str]] = {}
+    for statement in statements:
+        if isinstance(statement, exp.Query):
+            continue
+        names, columns = _written(statement), _set_by(statement)
+        if not names or columns is None:
+            return {}
+        for name in names:
+            found[name] = found.get(name, frozenset()) | columns
+    return found
+
+
+def _set_by(statement: exp.Expr) -> frozenset[str] | None:
+    """Name the columns that an UPDATE sets; none of them for a DELETE, None for anything less plain."""
+    if isinstance(statement, exp.Delete):
+        return frozenset()
+    if not isinstance(statement, exp.Update) or statement.args.get("from_"):
+        return None
+    targets = [each.this if isinstance(each, exp.EQ) else None for each in statement.expressions]
+    columns = [each.name.lower() for each in targets if isinstance(each, exp.Column) and len(each.parts) == 1]
+    return frozenset(columns) if columns and len(columns) == len(targets) else None
+
+
 # -- views -----------------------------------------------------------------------------------------
 
 

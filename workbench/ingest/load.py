@@ -16,7 +16,7 @@ from workbench.ingest import sources
 from workbench.ingest.fit import check_names, complete, fit_columns
 from workbench.ingest.loaded import describe_source, loaded_before
 from workbench.lake import write
-from workbench.lake.keys import AUTO_KEY, check_nulls, check_unique
+from workbench.lake.keys import AUTO_KEY, check_key
 from workbench.lake.tables import TableInfo
 from workbench.names import check_name, spelled
 from workbench.progress import step
@@ -201,10 +201,9 @@ def _write(lake: Lake, tx: Transaction, request: Load) -> tuple[int, int]:
     if request.mode == "replace" and (not table.key or table.auto):
         return _replace_all(tx, table)
     complete(tx.cursor, table, _STAGED, _COMPLETE, staged, keep=request.mode == "merge")
-    check_nulls(tx.cursor, f"FROM temp.{_COMPLETE}", table.key, table.name)
-    check_unique(tx.cursor, f"FROM temp.{_COMPLETE}", table.key, table.name)
+    check_key(tx.cursor, f"temp.{_COMPLETE}", table.key, table.name)
     delta = write.compare(tx.cursor, table, _COMPLETE, table.key, replace=request.mode == "replace")
-    write.apply(tx, table, delta)
+    write.apply(tx, table, delta, sealed=True)
     return delta.inserted + delta.updated, delta.deleted
 
 
@@ -219,7 +218,7 @@ def _write_new(lake: Lake, tx: Transaction, request: Load) -> int:
     for column in key:
         if column not in columns:
             raise NotFound.named("column", column, columns, within=request.table)
-    table = write.create(tx, "main", request.table, columns)
+    table = replace(write.create(tx, "main", request.table, columns), key=key, auto=auto)
     if key:
         lake.tables.declare(tx, "main", request.table, key, auto=auto)
     write.insert_all(tx, table, _STAGED)

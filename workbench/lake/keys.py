@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import InvalidData
 from workbench.lake.tables import TableInfo
-from workbench.names import quote, quote_all
+from workbench.names import literal, quote, quote_all
 
 if TYPE_CHECKING:
     from workbench.lake.lake import Lake, Transaction
@@ -17,7 +20,11 @@ _SHOWN = 5
 _COUNT = "how many rows"  # no column of a user is likely to be called so
 
 # DuckLake shows the rows a transaction itself has written as those without a snapshot yet.
-_OWN = "snapshot_id IS NULL"
+_OWN, _OLDER = "snapshot_id IS NULL", "snapshot_id IS NOT NULL"
+_KEYS = "mlstore_keys"
+
+# Types of which a value, written out as text and read again, is the same.
+_WRITTEN = re.compile(r"U?(TINY|SMALL|BIG)?INT(EGER)?|DATE|TIMESTAMP")
 
 
 def seal_keys(lake: Lake, tx: Transaction) -> None:
@@ -36,23 +43,36 @@ def seal_keys(lake: Lake, tx: Transaction) -> None:
         _check_columns(table)
         if table.auto:
             _fill(tx.cursor, table)
-        check_nulls(tx.cursor, f"SELECT * FROM lake.{table.sql} WHERE {_OWN}", table.key, table.name)
-        _check_repeats(tx.cursor, table)
+        _check_own(tx.cursor, table)
 
 
-def check_nulls(cursor: Cursor, rows: str, key: tuple[str, ...], name: str) -> None:
-    """Raise InvalidData if a key column is NULL in the rows of the query `rows`."""
-    condition = " OR ".join(f"{quote(column)} IS NULL" for column in key)
-    found = execute(cursor, f"SELECT count(*) FROM ({rows}) WHERE {condition}").fetchone()
-    if found and found[0]:
-        raise InvalidData(
-            f"The key {_columns(key)} of {name!r} is NULL in {found[0]:,} {_plural(found[0], 'row')}; "
-            "nothing was changed.",
-            hint="Leave those rows out, or choose another key.",
-        )
+def check_key(cursor: Cursor, rows: str, key: Sequence[str], name: str) -> int:
+    """Check that the relation `rows` has every key once, and none that is NULL; return how many rows it has.
+
+    Raises
+    ------
+    InvalidData
+        Naming some of the keys.
+    """
+    found = _look(cursor, rows, key, name)
+    if found.repeated:
+        check_unique(cursor, f"FROM {rows}", key, name)
+    return found.rows
 
 
-def check_unique(cursor: Cursor, rows: str, key: tuple[str, ...], name: str) -> None:
+def check_added(cursor: Cursor, table: TableInfo, staged: str) -> None:
+    """Check the keys of the relation `staged` before its rows are added to those of a table.
+
+    Raises
+    ------
+    InvalidData
+        As `check_key` does, also if the table has one of the keys already.
+    """
+    cast = (f"CAST({quote(each)} AS {table.columns[each]}) AS {quote(each)}" for each in table.key)
+    _check_among(cursor, table, f"(SELECT {', '.join(cast)} FROM {staged})")
+
+
+def check_unique(cursor: Cursor, rows: str, key: Sequence[str], name: str) -> None:
     """Raise InvalidData if a key is repeated in the rows of the query `rows`."""
     columns = quote_all(key)
     repeated = (
@@ -103,18 +123,77 @@ def _fill(cursor: Cursor, table: TableInfo) -> None:
     execute(cursor, f"UPDATE lake.mlstore.tables SET next_id = ? WHERE {where}", [row[0] + own[0], *names])
 
 
-def _check_repeats(cursor: Cursor, table: TableInfo) -> None:
-    columns = quote_all(table.key)
-    own = f"SELECT {columns} FROM lake.{table.sql} WHERE {_OWN}"
-    touched = f"SELECT {columns} FROM lake.{table.sql} SEMI JOIN ({own}) USING ({columns})"
-    check_unique(cursor, touched, table.key, table.name)
+def _check_own(cursor: Cursor, table: TableInfo) -> None:
+    """Check the keys of the rows that the transaction wrote; each reading of them asks the catalog."""
+    own = f"SELECT {quote_all(table.key)} FROM lake.{table.sql} WHERE {_OWN}"
+    execute(cursor, f"CREATE OR REPLACE TEMP TABLE {_KEYS} AS {own}")
+    _check_among(cursor, table, f"temp.{_KEYS}", _OLDER)
+    execute(cursor, f"DROP TABLE temp.{_KEYS}")
 
 
-def _columns(key: tuple[str, ...]) -> str:
+def _check_among(cursor: Cursor, table: TableInfo, rows: str, *others: str) -> None:
+    """Check the keys of the relation `rows`, by themselves and among the rows of a table under conditions."""
+    found = _look(cursor, rows, table.key, table.name, table.columns)
+    if not found.rows:
+        return
+    keys = quote_all(table.key)
+    there = f"SELECT {keys} FROM lake.{table.sql} WHERE {' AND '.join((*others, *found.bounds)) or 'true'}"
+    repeated = found.repeated
+    if not repeated:
+        both = execute(cursor, f"SELECT count(*) FROM ({there}) SEMI JOIN {rows} USING ({keys})").fetchone()
+        repeated = both is not None and both[0] > 0
+    if repeated:
+        all_of_them = f"FROM ({there}) SEMI JOIN {rows} USING ({keys}) UNION ALL FROM {rows}"
+        check_unique(cursor, all_of_them, table.key, table.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was seen of some rows: how many they are, and whether a key is repeated among them.
+
+    `bounds` are conditions which all of their keys meet.
+    """
+
+    rows: int
+    repeated: bool
+    bounds: tuple[str, ...] = ()
+
+
+def _look(
+    cursor: Cursor, rows: str, key: Sequence[str], name: str, kinds: Mapping[str, str] | None = None
+) -> _Seen:
+    """Look at the keys of a relation, in one query; raise InvalidData if one is NULL.
+
+    `kinds` are the types of columns for which bounds are wanted.
+    """
+    written = [each for each in key if kinds and _WRITTEN.fullmatch(kinds[each])]
+    ends = "".join(f", min({each})::VARCHAR, max({each})::VARCHAR" for each in map(quote, written))
+    null = " OR ".join(f"{quote(column)} IS NULL" for column in key)
+    most = f"SELECT max(n) FROM (SELECT count(*) AS n FROM {rows} GROUP BY {quote_all(key)})"
+    found = execute(
+        cursor, f"SELECT count(*), count(*) FILTER ({null}), ({most}){ends} FROM {rows}"
+    ).fetchone()
+    assert found is not None
+    count, nulls, times, *values = found
+    if nulls:
+        raise InvalidData(
+            f"The key {_columns(key)} of {name!r} is NULL in {nulls:,} {_plural(nulls, 'row')}; "
+            "nothing was changed.",
+            hint="Leave those rows out, or choose another key.",
+        )
+    bounds = [
+        f"{quote(each)} BETWEEN {literal(low)}::{kinds[each]} AND {literal(high)}::{kinds[each]}"
+        for each, low, high in zip(written, values[::2], values[1::2], strict=True)
+        if kinds and count
+    ]
+    return _Seen(count, count > 0 and times > 1, tuple(bounds))
+
+
+def _columns(key: Sequence[str]) -> str:
     return f"({', '.join(key)})"
 
 
-def _values(key: tuple[str, ...], row: tuple[Any, ...]) -> str:
+def _values(key: Sequence[str], row: tuple[Any, ...]) -> str:
     return ", ".join(f"{column} = {value!s}" for column, value in zip(key, row, strict=False))
 
 

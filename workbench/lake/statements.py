@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.engines.duckdb import Cursor, classify, execute, fetch
+from workbench.engines.sql import set_columns
 from workbench.errors import InvalidData, Unsupported, WorkbenchError
 from workbench.lake.result import Result
 from workbench.lake.targets import COMMENT, read_targets, refuse_managed, refuse_upkeep
@@ -109,7 +110,7 @@ def _write(lake: Lake, sql: str, shown: str, bound: list[tuple[str, dict[str, An
     done: list[str] = []
     table = pa.table({})
     with lake.commit(_first_words(shown)) as tx:
-        _declare_targets(lake, tx, targets)
+        _declare_targets(lake, tx, sql, targets)
         for text, values in bound:
             fetched = fetch(lake.run(tx.cursor, text, values))
             count = _count(fetched)
@@ -122,12 +123,15 @@ def _write(lake: Lake, sql: str, shown: str, bound: list[tuple[str, dict[str, An
     return Result(table, tx.snapshot, time.perf_counter() - clock, shown, message)
 
 
-def _declare_targets(lake: Lake, tx: Transaction, targets: frozenset[str]) -> None:
-    """Tell the commit whose keys to check."""
+def _declare_targets(lake: Lake, tx: Transaction, sql: str, targets: frozenset[str]) -> None:
+    """Tell the commit whose keys to check: where rows may be new, or a part of the key is set."""
     assert tx.written is not None
+    changed = set_columns(sql)
     for target in targets:
         found = lake.tables.find(target, tx.cursor)
-        if found is not None:
+        if found is not None and (
+            target not in changed or not changed[target].isdisjoint(map(str.lower, found.key))
+        ):
             tx.written.add(found.qualified)
 
 

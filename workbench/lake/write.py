@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import Conflict, InvalidData
 from workbench.lake.images import is_untouched
+from workbench.lake.keys import check_added
 from workbench.lake.tables import TableInfo
 from workbench.names import quote, quote_all
 
@@ -296,16 +297,26 @@ def create(tx: Transaction, schema: str, name: str, columns: Mapping[str, str]) 
     tx.reshape()
     execute(tx.cursor, f"DROP TABLE IF EXISTS lake.{table.sql}")
     execute(tx.cursor, f"CREATE TABLE lake.{table.sql} ({body})")
-    if tx.written is not None:
-        tx.written.add(table.qualified)
     return table
 
 
-def insert_all(tx: Transaction, table: TableInfo, staged: str) -> None:
-    """Insert all rows of a temporary table by column name, as part of the commit `tx`."""
+def insert_all(tx: Transaction, table: TableInfo, staged: str, *, sealed: bool = False) -> None:
+    """Insert all rows of a temporary table by column name, as part of the commit `tx`.
+
+    Unless it is `sealed`, the key is checked: before, where the staged rows have the one that `table`
+    names, which is faster; else at the end of the commit.
+
+    Raises
+    ------
+    InvalidData
+        If a key is NULL or repeated.
+    """
     source = f"temp.{quote(staged)}"
     present = [row[0] for row in execute(tx.cursor, f"DESCRIBE FROM {source}").fetchall()]
+    keyed = table.key and not table.auto and set(map(str.lower, table.key)) <= set(map(str.lower, present))
+    if keyed and not sealed:
+        check_added(tx.cursor, table, source)
     columns = quote_all(present)
     execute(tx.cursor, f"INSERT INTO lake.{table.sql} ({columns}) SELECT {columns} FROM {source}")
-    if tx.written is not None:
+    if tx.written is not None and not keyed and not sealed:
         tx.written.add(table.qualified)

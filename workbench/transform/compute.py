@@ -14,7 +14,7 @@ from workbench.errors import InvalidData, NotFound, StatementError
 from workbench.lake import write
 from workbench.lake.images import Window, count_changed, count_rows, stage_images, window_in
 from workbench.lake.inputs import behind
-from workbench.lake.keys import check_nulls, check_unique
+from workbench.lake.keys import check_key
 from workbench.lake.snapshots import Journal, read_journal
 from workbench.lake.write import Delta
 from workbench.names import quote, quote_all, spelled
@@ -308,9 +308,7 @@ def _check_key(cursor: Cursor, transform: Transform, columns: Mapping[str, str])
             f"The query of {transform.name!r} does not return its key ({', '.join(missing)}).",
             hint=found.hint,
         )
-    check_nulls(cursor, f"FROM temp.{STAGED}", transform.key, transform.name)
-    check_unique(cursor, f"FROM temp.{STAGED}", transform.key, transform.name)
-    return _count(cursor, f"temp.{STAGED}")
+    return check_key(cursor, f"temp.{STAGED}", transform.key, transform.name)
 
 
 def _name_both_ends(error: NotFound, transform: Transform) -> NotFound:

@@ -280,13 +280,13 @@ def write_rows(lake: Lake, tx: Transaction, transform: Transform, computed: Comp
     """Write what was computed: the difference, or the whole table where it has no such columns yet."""
     if computed.nothing:
         return run
+    # The key of the staged rows was checked, where the table stays also against that as it still is.
     delta = computed.delta
     if delta is None:
         table = write.create(tx, "features", transform.name, computed.columns)
         lake.tables.declare(tx, "features", transform.name, transform.key)
-        write.insert_all(tx, table, STAGED)
+        write.insert_all(tx, table, STAGED, sealed=True)
         return replace(run, rows_written=computed.rows)
-    # The key of the staged rows was checked, against the table as it still is.
     write.apply(tx, TableInfo("features", transform.name, computed.columns), delta, sealed=True)
     return replace(run, rows_written=delta.inserted + delta.updated, rows_deleted=delta.deleted)
 

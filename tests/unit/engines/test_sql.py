@@ -21,6 +21,7 @@ from workbench.engines.sql import (
     normalise,
     provenance,
     replace_spans,
+    set_columns,
     source_tables,
     written_tables,
 )
@@ -181,6 +182,30 @@ def test_a_query_that_cannot_be_parsed_is_reported_with_its_place() -> None:
 )
 def test_written_tables(sql: str, tables: set[str] | None) -> None:
     assert written_tables(sql) == tables
+
+
+@pytest.mark.parametrize(
+    ("sql", "columns"),
+    [
+        ('UPDATE t SET A = b + 1, "B" = 2 WHERE id = 3', {"t": {"a", "b"}}),
+        ("WITH u AS (SELECT 1) UPDATE lake.main.t AS x SET a = x.id RETURNING id", {"main.t": {"a"}}),
+        ("DELETE FROM t USING u WHERE t.id = u.id", {"t": set()}),
+        ("DELETE FROM t; UPDATE t SET a = 1; UPDATE u SET id = 1; SELECT 1", {"t": {"a"}, "u": {"id"}}),
+        (r"UPDATE t SET a = '\', id = 1 WHERE b = ''", {"t": {"a", "id"}}),
+        (r"UPDATE t SET a = E'\'', id = 1 --'", {"t": {"a", "id"}}),
+        ("UPDATE t SET a = 1 /* /* */ */, id = 2", {"t": {"a", "id"}}),
+        ("UPDATE t SET (a, id) = (1, 2)", {}),
+        ("UPDATE t SET s.id = 2", {}),
+        ("UPDATE t SET a = u.a FROM u", {}),
+        ("DELETE FROM t; INSERT INTO t VALUES (1)", {}),
+        ("UPDATE t SET a = 1; EXPLAIN ANALYZE UPDATE t SET id = 1", {}),
+        ("MERGE INTO t USING u USING (id) WHEN MATCHED THEN UPDATE SET a = 1", {}),
+        ("CREATE OR REPLACE TABLE t AS SELECT 1 AS id", {}),
+        ("UPDATE t SET", {}),
+    ],
+)
+def test_columns_that_are_set_in_rows_that_stay(sql: str, columns: dict[str, set[str]]) -> None:
+    assert set_columns(sql) == columns
 
 
 def test_views_are_put_in_place_of_their_names() -> None:
