@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 _REGRESSION = "regression"
 _CLASSES = "classes"
 _DEEP = "workbench.train.tab_transformer"
+_WAITING = "OMP_WAIT_POLICY"
 
 ALGORITHMS: dict[str, dict[str, str]] = {
     "xgboost": {_REGRESSION: "xgboost.XGBRegressor", _CLASSES: "xgboost.XGBClassifier"},
@@ -312,7 +315,8 @@ def load_class(path: str) -> type[Any]:
     """
     module, _, name = path.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), name, None)
+        with _sleeping_threads():
+            found = getattr(importlib.import_module(module), name, None)
     except ModuleNotFoundError as error:
         raise NotFound(
             f"There is no algorithm {path!r}: {error}.",
@@ -327,6 +331,22 @@ def load_class(path: str) -> type[Any]:
             hint=f"Choose a class of scikit-learn, or one of {', '.join(ALGORITHMS)}.",
         )
     return found
+
+
+@contextmanager
+def _sleeping_threads() -> Iterator[None]:
+    """Let the threads of a library that is loaded sleep while they wait for each other, unless the user says.
+
+    They would spin, and where another process is busy that takes most of the processor from both. OpenMP
+    reads the variable once; what is loaded later by others is left alone.
+    """
+    said = _WAITING in os.environ
+    os.environ.setdefault(_WAITING, "passive")
+    try:
+        yield
+    finally:
+        if not said:
+            os.environ.pop(_WAITING, None)
 
 
 def parameter_names(cls: type[Any]) -> set[str]:

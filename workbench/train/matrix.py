@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from workbench.names import literal, quote
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from workbench.train.dataset import ColumnSpec, FeatureSpec
 
 
@@ -32,7 +34,7 @@ def matrix_query(spec: FeatureSpec, relation: str) -> str:
 
 
 def float_query(spec: FeatureSpec, relation: str, others: Mapping[str, str]) -> str:
-    """Write the query that gives the very numbers of `encoding.encode`: FLOATs, and NaN where one is missing.
+    """Write the query that gives the numbers of `encoding.encode` as FLOATs, once `without_gaps` has them.
 
     Parameters
     ----------
@@ -46,16 +48,36 @@ def float_query(spec: FeatureSpec, relation: str, others: Mapping[str, str]) -> 
     --------
     >>> from workbench.train.dataset import ColumnSpec, FeatureSpec
     >>> print(float_query(FeatureSpec((ColumnSpec("x", "number"),)), "t", {"y": "a + b"}))
-    SELECT CASE WHEN isfinite(f0) THEN f0 ELSE 'nan'::FLOAT END AS f0, y
-    FROM (SELECT TRY_CAST(CAST("x" AS DOUBLE) AS FLOAT) AS f0, a + b AS y FROM t)
+    SELECT TRY_CAST(CAST("x" AS DOUBLE) AS FLOAT) AS f0, a + b AS y FROM t
     """
-    inner = [f"TRY_CAST({text} AS FLOAT) AS f{place}" for place, text in enumerate(_all_numbers(spec))]
-    outer = [
-        f"CASE WHEN isfinite(f{place}) THEN f{place} ELSE 'nan'::FLOAT END AS f{place}"
-        for place in range(len(inner))
-    ]
-    inner += [f"{text} AS {name}" for name, text in others.items()]
-    return f"SELECT {', '.join([*outer, *others])}\nFROM (SELECT {', '.join(inner)} FROM {relation})"
+    columns = [f"TRY_CAST({text} AS FLOAT) AS f{place}" for place, text in enumerate(_all_numbers(spec))]
+    columns += [f"{text} AS {name}" for name, text in others.items()]
+    return f"SELECT {', '.join(columns)} FROM {relation}"
+
+
+def without_gaps(batch: pa.RecordBatch, numbers: int) -> pa.RecordBatch:
+    """Put NaN where one of the first so many columns, all FLOATs, is NULL or infinite.
+
+    In SQL it would take half as long again as reading the rows.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> given = pa.record_batch({"x": pa.array([1.5, None, float("inf")], pa.float32()), "y": [1, None, 3]})
+    >>> without_gaps(given, 1).to_pydict()
+    {'x': [1.5, nan, nan], 'y': [1, None, 3]}
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    columns = list(batch.columns)
+    for place in range(numbers):
+        values = columns[place].to_numpy(zero_copy_only=False)
+        infinite = np.isinf(values)
+        if infinite.any():
+            values = np.where(infinite, np.float32(np.nan), values)
+        columns[place] = pa.array(values)
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
 def _all_numbers(spec: FeatureSpec) -> Iterator[str]:

@@ -36,7 +36,7 @@ _NUMBERS = {*_WHOLE, *(f"U{each}" for each in _WHOLE), "FLOAT", "DOUBLE", "DECIM
 class Column:
     """What is known of a column: its name and type, and counts over the training rows sampled.
 
-    `extreme` says whether any training row has a value whose square overflows.
+    `extreme` says whether any training row has a value whose square overflows, where that matters.
     """
 
     name: str
@@ -176,7 +176,15 @@ def _of_time(column: Column, needs: Needs) -> dict[str, str]:
 
 
 def look(
-    lake: Lake, cursor: Cursor, relation: str, label: str, features: Mapping[str, str], *, classes: bool
+    lake: Lake,
+    cursor: Cursor,
+    relation: str,
+    label: str,
+    features: Mapping[str, str],
+    *,
+    classes: bool,
+    needs: Needs,
+    key: Sequence[str] = (),
 ) -> list[Column]:
     """Look at the training rows of a relation: a sample of at most about 100,000, the same each time.
 
@@ -188,17 +196,22 @@ def look(
         Columns and their DuckDB types.
     classes : bool
         Whether the label names classes; else it is a quantity.
+    needs : {"nothing", "complete", "scaled"}
+        Only of what is to be scaled all rows are looked at for values whose squares overflow.
+    key : sequence of str
+        The columns that tell rows apart, if there are any; they choose the sample.
     """
     names = list(features)
     rows = lake.run(cursor, f"SELECT count(*) FROM {relation}").fetchone()
     share = max(1, (rows[0] if rows else 0) // _SAMPLE)
+    place = f"hash({quote_all(key) or ROW})"  # without the other columns, which are read of the sample only
     lake.run(
         cursor,
         f"CREATE OR REPLACE TEMP TABLE mlstore_sample AS SELECT {quote_all([*names, label])} "
-        f"FROM {relation} AS {ROW} WHERE hash({ROW}) % {share} = 0",
+        f"FROM {relation} AS {ROW} WHERE {place} % {share} = 0",
     )
     alone = _alone(lake, cursor, label, features, classes=classes)
-    extreme = _extreme(lake, cursor, relation, features)
+    extreme = _extreme(lake, cursor, relation, features) if needs == "scaled" else set()
     columns = []
     for name, kind in features.items():
         here = quote(name)

@@ -199,8 +199,10 @@ def planned_query(
     rows = f"(SELECT * FROM {staged} WHERE {quote(label)} IS NOT NULL AND NOT ("
     rows += f"{_held_out(lake, cursor, split, f'FROM {staged}')}))"
     kinds = {name: types[name] for name in features}
-    columns = look(lake, cursor, rows, label, kinds, classes=task != "regression")
     needs = algorithms.needs(training.model, task)
+    key = [find_column(name, types, "key column") for name in training.key]
+    classes = task != "regression"
+    columns = look(lake, cursor, rows, label, kinds, classes=classes, needs=needs, key=key)
     if needs != "nothing" and any(not (c.is_number or c.is_text or c.is_time) for c in columns):
         return None
     text = types[label] == "VARCHAR" or types[label].startswith("ENUM")

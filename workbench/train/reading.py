@@ -15,7 +15,7 @@ from workbench.lake.inputs import base_tables
 from workbench.names import quote, quote_all
 from workbench.train.dataset import describe
 from workbench.train.features import choose_features, find_column
-from workbench.train.matrix import float_query
+from workbench.train.matrix import float_query, without_gaps
 from workbench.train.plan import ROW
 from workbench.train.preparation import Preparation, is_raw, planned_query, prepared_query, union
 from workbench.train.spool import HASH, Numbers, Spool, batch_rows
@@ -232,20 +232,21 @@ def read(lake: Lake, cursor: Cursor, source: Source, split: Split, *, unlabelled
     unknown = None
     if without:
         query = float_query(spec, others, place)
-        unknown = Numbers(_spool(lake, cursor, query, source.unlabelled, width))
+        unknown = Numbers(_spool_numbers(lake, cursor, query, source.unlabelled, width))
     return Rows(
         spec,
-        _spool(lake, cursor, numbers, trained, width, tuple(beside)),
-        _spool(lake, cursor, whole, tested, width, (_LABEL,)),
+        _spool_numbers(lake, cursor, numbers, trained, width, tuple(beside)),
+        Spool(*stream(lake.run(cursor, whole), batch_rows(width)), tested, (_LABEL,)),
         split,
         unlabelled=unknown,
     )
 
 
-def _spool(
-    lake: Lake, cursor: Cursor, query: str, rows: int, columns: int, kept: tuple[str, ...] = ()
+def _spool_numbers(
+    lake: Lake, cursor: Cursor, query: str, rows: int, width: int, kept: tuple[str, ...] = ()
 ) -> Spool:
-    return Spool(*stream(lake.run(cursor, query), batch_rows(columns)), rows, kept)
+    schema, batches = stream(lake.run(cursor, query), batch_rows(width))
+    return Spool(schema, (without_gaps(batch, width) for batch in batches), rows, kept)
 
 
 def _settled(lake: Lake, cursor: Cursor, source: Source, split: Split) -> Split:

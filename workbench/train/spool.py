@@ -7,6 +7,8 @@ the memory taken is that of a part, and the same rows make the same file.
 
 from __future__ import annotations
 
+import mmap
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -82,8 +84,13 @@ class Spool:
         """Read the rows, batch by batch."""
         import pyarrow as pa
 
-        with pa.OSFile(str(self._file)) as file, pa.ipc.open_stream(file) as reader:
-            yield from reader
+        with self._file.open("rb") as file:
+            # Never closed: it goes with the last batch that lies in it.
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        source, start = pa.BufferReader(pa.py_buffer(mapped)), 0
+        for batch in pa.ipc.open_stream(source):
+            yield batch
+            start = _forget(mapped, start, source.tell())
 
     def take(self, places: npt.NDArray[np.int64]) -> pa.Table:
         """Read some rows, given by their places in rising order."""
@@ -97,6 +104,17 @@ class Spool:
                 found.append(batch.take(pa.array(places[first:last] - start)))
             start += batch.num_rows
         return pa.Table.from_batches(found, self.schema)
+
+
+def _forget(mapped: mmap.mmap, start: int, end: int) -> int:
+    """Let go of the pages of a file that were read, up to the last whole one; return where that ends.
+
+    Who asks for them again gets them, but they count no more as memory of this process.
+    """
+    end -= end % mmap.PAGESIZE
+    if sys.platform != "win32" and end > start:
+        mapped.madvise(mmap.MADV_DONTNEED, start, end - start)
+    return end
 
 
 class Numbers:
