@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workbench import answers
-from workbench.bind import Binding, create_binding, reads_predictions
+from workbench.bind import Binding, create_binding, follow_columns, reads_predictions
 from workbench.bind.isolation import stop_workers
 from workbench.bodies import read_body
 from workbench.derivation import Run
@@ -51,6 +52,7 @@ class Store(Keeping, Serving, Looking):
     def __init__(self, lake: Lake, execute: Execute) -> None:
         self._lake = lake
         self._execute = execute
+        lake.follow_columns = partial(follow_columns, lake)
 
     # -- define ----------------------------------------------------------------------------------
 

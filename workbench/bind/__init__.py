@@ -5,6 +5,7 @@ from workbench.bind.definition import Binding, bindings, find_binding, within
 from workbench.bind.functions import expand_predictions, reads_predictions
 from workbench.bind.limits import Limits
 from workbench.bind.source import hide_binding
+from workbench.bind.view import follow_columns
 from workbench.bind.why import causes
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "create_binding",
     "expand_predictions",
     "find_binding",
+    "follow_columns",
     "hide_binding",
     "reads_predictions",
     "within",

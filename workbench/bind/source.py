@@ -91,7 +91,7 @@ class Source:
     def rows(self, columns: Sequence[str]) -> str:
         """Write the FROM clause that gives these columns: rows that wait for another binding are left out."""
         joins = [
-            f"JOIN lake.{quote_name(each.output)} AS u{number} ON {match(each, f'u{number}')}"
+            f"JOIN lake.{quote_name(each.output)} AS u{number} ON {match(each, f'u{number}', self.base)}"
             for number, each in enumerate(self.upstream(columns))
         ]
         return " ".join([f"lake.{self.base.sql} AS t", *joins])

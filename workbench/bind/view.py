@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from workbench.bind.definition import Binding
+from workbench.bind.definition import Binding, bindings
 from workbench.engines.duckdb import execute
 from workbench.errors import InvalidData
 from workbench.names import quote, quote_all, quote_name
 
 if TYPE_CHECKING:
-    from workbench.lake import TableInfo, Transaction
+    from workbench.lake import Lake, TableInfo, Transaction
 
 SUFFIXES = {"score": "score", "status": "status", "model_version": "model", "predicted_at": "at"}
 """Columns of a side table, and the ending of the view's column that shows each."""
@@ -46,6 +46,51 @@ def shown_columns(base: TableInfo, bound: Sequence[Binding]) -> list[str]:
     return columns
 
 
+def follow_columns(lake: Lake, tx: Transaction, strict: bool) -> None:
+    """Make the views anew whose tables have other columns than they show, as part of the commit `tx`.
+
+    Parameters
+    ----------
+    strict : bool
+        Whether to refuse what takes away a column that a binding reads, or gives two the same name.
+
+    Raises
+    ------
+    InvalidData
+        If `strict`, and that is so.
+    """
+    bound = bindings(lake, tx.cursor)
+    known = {table.qualified: table for table in lake.tables.all(tx.cursor)} if bound else {}
+    for view in dict.fromkeys(each.view for each in bound):
+        here = [each for each in bound if each.view == view]
+        base = known.get(next((each.on for each in here if each.on != view), ""))
+        if base is None:
+            continue
+        if strict:
+            _refuse_gone(base, here)
+        try:
+            wanted = shown_columns(base, here)
+        except InvalidData:
+            if strict:
+                raise
+            continue
+        if view not in known or list(known[view].columns) != wanted:
+            show_bindings(tx, base, here)
+
+
+def _refuse_gone(base: TableInfo, bound: Sequence[Binding]) -> None:
+    """Refuse to leave a binding without a column of its table that it reads."""
+    shown = {name.lower() for each in bound for name in columns_of(each).values()}
+    present = {column.lower() for column in base.columns} | shown
+    for each in bound:
+        gone = [column for column in (*each.key, *(each.reads or ())) if column.lower() not in present]
+        if gone:
+            raise InvalidData(
+                f"{base.name}.{gone[0]} is read by the binding {each.column!r}; nothing was changed.",
+                hint=f"Drop {each.column} first.",
+            )
+
+
 def columns_of(binding: Binding) -> dict[str, str]:
     """Return the view's column for each column of the side table that it shows.
 
@@ -57,8 +102,13 @@ def columns_of(binding: Binding) -> dict[str, str]:
     return {"value": binding.column} | {name: f"{binding.column}_{end}" for name, end in SUFFIXES.items()}
 
 
-def match(binding: Binding, alias: str) -> str:
-    """Write the condition that joins a table `t` with the side table of a binding."""
+def match(binding: Binding, alias: str, base: TableInfo) -> str:
+    """Write the condition that joins a table `t` with the side table of a binding.
+
+    A table with another key than it was bound by has no predictions until it is bound anew.
+    """
+    if not set(binding.key) <= set(base.columns):
+        return "false"
     pairs = zip(binding.key, binding.side_key, strict=True)
     return " AND ".join(f"t.{quote(column)} = {alias}.{quote(side)}" for column, side in pairs)
 
@@ -70,7 +120,7 @@ def _body(base: TableInfo, bound: Sequence[Binding]) -> str:
     for number, each in enumerate(bound, start=1):
         alias = f"p{number}"
         values |= {shown.lower(): f"{alias}.{column}" for column, shown in columns_of(each).items()}
-        joins.append(f"LEFT JOIN {quote_name(each.output)} AS {alias} ON {match(each, alias)}")
+        joins.append(f"LEFT JOIN {quote_name(each.output)} AS {alias} ON {match(each, alias, base)}")
     for number, each in enumerate(bound, start=1):
         alias = f"p{number}"
         for column, shown in columns_of(each).items():

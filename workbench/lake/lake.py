@@ -104,6 +104,9 @@ class Lake:
         self.kept = Kept(self)
         self.tables = Tables(self)
         self.records = Records(self)
+        # What the store shows beside the columns of a table follows them by this, in the same commit;
+        # the flag says whether to refuse what takes away a column that is read.
+        self.follow_columns: Callable[[Transaction, bool], None] = lambda tx, strict: None
 
     @classmethod
     def open(cls, url: str | Path | None = None) -> Lake:

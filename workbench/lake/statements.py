@@ -153,7 +153,7 @@ def _keep_house(lake: Lake, tx: Transaction, sql: str) -> None:
                 "nothing was changed.",
                 hint=f"Drop {row['name']} first.",
             )
-    check_views(tx)
+    check_views(lake, tx)
     names = [table.name.lower() for table in tables if table.schema in ("main", "queries", "features")]
     names += [row["name"].lower() for row in lake.records.definitions("model", cursor=tx.cursor)]
     for table in tables:
@@ -185,14 +185,17 @@ def _keep_keys(lake: Lake, tx: Transaction, sql: str, present: set[str]) -> None
         lake.tables.forget(tx, row["schema"], row["name"])
 
 
-def check_views(tx: Transaction) -> None:
+def check_views(lake: Lake, tx: Transaction) -> None:
     """Refuse what the commit did if a named query or a view of predictions could no longer be read.
+
+    Those of predictions follow the columns of their tables.
 
     Raises
     ------
     InvalidData
         Naming the first of them.
     """
+    lake.follow_columns(tx, True)
     views = tx.cursor.execute(
         "SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE database_name = 'lake'"
     ).fetchall()

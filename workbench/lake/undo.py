@@ -77,7 +77,7 @@ def _undo(lake: Lake, name: str, to: int) -> Snapshot:
                 if wanted.qualified in changed_tables(cursor, head, lake.head(cursor)):
                     raise Conflict(f"{name!r} was written by somebody else meanwhile.", hint="Undo it again.")
                 _make_anew(lake, tx, wanted)
-                check_views(tx)
+                check_views(lake, tx)
         return read_snapshot(lake, tx.snapshot if tx.snapshot is not None else lake.head())
     finally:
         cursor.close()

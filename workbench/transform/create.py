@@ -286,6 +286,7 @@ def write_rows(lake: Lake, tx: Transaction, transform: Transform, computed: Comp
         table = write.create(tx, "features", transform.name, computed.columns)
         lake.tables.declare(tx, "features", transform.name, transform.key)
         write.insert_all(tx, table, STAGED, sealed=True)
+        lake.follow_columns(tx, False)
         return replace(run, rows_written=computed.rows)
     write.apply(tx, TableInfo("features", transform.name, computed.columns), delta, sealed=True)
     return replace(run, rows_written=delta.inserted + delta.updated, rows_deleted=delta.deleted)

@@ -93,6 +93,7 @@ def _define(lake: Lake, name: str, body: str) -> Query:
         lake.run(tx.cursor, f"CREATE OR REPLACE VIEW lake.queries.{quote(name)} AS {body}")
         if here:
             _check_readers(lake, tx, name)
+            lake.follow_columns(tx, False)
         definition = {"query": body, "inputs": list(inputs)}
         lake.records.define(tx, KIND, name, version, digest, definition)
     return Query(name, body, inputs, version, digest, tx.snapshot)

@@ -174,7 +174,7 @@ def test_a_table_or_column_under_a_binding_stays(table: Store) -> None:
         table.drop("t")
     with pytest.raises(InvalidData, match="binding"):
         table.sql("DROP TABLE t")
-    with pytest.raises(InvalidData, match=r"predictions\.t"):
+    with pytest.raises(InvalidData, match=r"t\.v is read by the binding 'p'"):
         table.sql("ALTER TABLE t RENAME COLUMN v TO w")
     assert column(table, "p") == [each * 2 for each in range(10)]
 

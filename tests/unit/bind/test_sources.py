@@ -36,6 +36,42 @@ def test_a_named_query(table: Store, models: ModuleType) -> None:
     assert column(table, "p", "big") == [1800]
 
 
+def shown(store: Store, name: str) -> list[str]:
+    columns = store.sql(f"FROM predictions.{name}").to_arrow().column_names
+    return [each for each in columns if not each.startswith("p_")]
+
+
+def test_a_view_follows_the_columns_of_its_table_at_once(table: Store) -> None:
+    """Also where the binding itself waits: its view did not show them, or could not be read at all."""
+    made = table._lake.head()
+    table.transform("f", "SELECT id, v, v + 1 AS w FROM t", key="id")
+    table.query("q", "SELECT id, v FROM t")
+    bind(table, on="f", when="manual")
+    bind(table, on="q", when="manual")
+    table.drop("q.p")
+    bind(table, when="manual")
+    bind(table, on="q", when="manual")
+    table.sql("ALTER TABLE t ADD COLUMN note VARCHAR")
+    assert shown(table, "t") == ["id", "v", "note", "p"]
+    table.transform("f", "SELECT id, v, note FROM t", key="id")
+    table.query("q", "SELECT id, v, v * 2 AS more FROM t")
+    assert (shown(table, "f"), shown(table, "q")) == (["id", "v", "note", "p"], ["id", "v", "more", "p"])
+    table.transform("f", "SELECT id, v FROM t", key="id")
+    table.undo("t", made)
+    assert shown(table, "t") == ["id", "v", "p"]
+    table.transform("f", "SELECT v, count(*) AS n FROM t GROUP BY v", key="v")
+    assert set(column(table, "p_status", "f", "v")) == {"pending"}
+    head = table._lake.head()
+    for statement, said in (
+        ("ALTER TABLE t DROP COLUMN v", "t.v is read by the binding 'p'"),
+        ("ALTER TABLE t RENAME COLUMN v TO w", "t.v is read by the binding 'p'"),
+        ("ALTER TABLE t ADD COLUMN p INTEGER", "two columns 'p'"),
+    ):
+        with pytest.raises(InvalidData, match=said):
+            table.sql(statement)
+    assert table._lake.head() == head
+
+
 def test_a_query_of_a_query(table: Store) -> None:
     table.query("larger", "FROM t WHERE v > 3")
     table.query("few", "SELECT * FROM larger WHERE v < 6")
