@@ -35,7 +35,7 @@ def shown_columns(base: TableInfo, bound: Sequence[Binding]) -> list[str]:
     InvalidData
         If two of them would have the same name.
     """
-    columns = [*base.columns, *(name for each in bound for name in columns_of(each).values())]
+    columns = _columns(base, bound)
     seen: set[str] = set()
     for column in columns:
         if column.lower() in seen:
@@ -44,6 +44,10 @@ def shown_columns(base: TableInfo, bound: Sequence[Binding]) -> list[str]:
             )
         seen.add(column.lower())
     return columns
+
+
+def _columns(base: TableInfo, bound: Sequence[Binding]) -> list[str]:
+    return [*base.columns, *(name for each in bound for name in columns_of(each).values())]
 
 
 def follow_columns(lake: Lake, tx: Transaction, strict: bool) -> None:
@@ -64,18 +68,17 @@ def follow_columns(lake: Lake, tx: Transaction, strict: bool) -> None:
     for view in dict.fromkeys(each.view for each in bound):
         here = [each for each in bound if each.view == view]
         base = known.get(next((each.on for each in here if each.on != view), ""))
-        if base is None:
+        if base is None or (view in known and list(known[view].columns) == _columns(base, here)):
             continue
         if strict:
             _refuse_gone(base, here)
         try:
-            wanted = shown_columns(base, here)
+            shown_columns(base, here)
         except InvalidData:
             if strict:
                 raise
-            continue
-        if view not in known or list(known[view].columns) != wanted:
-            show_bindings(tx, base, here)
+            continue  # The view stays as it is; the next refresh says why.
+        show_bindings(tx, base, here)
 
 
 def _refuse_gone(base: TableInfo, bound: Sequence[Binding]) -> None:
