@@ -13,7 +13,7 @@ from workbench.bind import Binding, Limits, within
 from workbench.derivation import Run
 from workbench.errors import WorkbenchError
 from workbench.lake import Lake
-from workbench.lake.snapshots import changed_tables
+from workbench.lake.snapshots import tables_changed_by
 from workbench.schedule import after_write, refresh
 from workbench.transform import Transform, find_transform
 from workbench.transform.refit import refit
@@ -99,7 +99,7 @@ class Refreshing:
 
     def _follow(self, snapshot: int) -> str:
         """Refresh what is to follow the write of a snapshot; say what was refreshed, and what failed."""
-        changed = changed_tables(self._lake.cursor(), snapshot - 1, snapshot)
+        changed = tables_changed_by(self._lake, snapshot)
         runs = after_write(self._lake, self._on_write(), changed)
         self._follow_models(runs)
         return "".join(f"; {_said(run)}" for run in runs)

@@ -14,8 +14,9 @@ from workbench.derivation import Full, Incremental, Noop, Plan
 from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import InvalidData, ModelError, NotFound
 from workbench.lake.deletions import deletions_query
-from workbench.lake.images import Window, may_have_rows, read_window
-from workbench.lake.inputs import moved
+from workbench.lake.images import Window, may_have_rows, window_in
+from workbench.lake.inputs import behind
+from workbench.lake.snapshots import read_journal
 from workbench.lake.tables import TableInfo
 from workbench.names import literal, quote, quote_all, quote_name
 
@@ -162,10 +163,15 @@ def look(lake: Lake, cursor: Cursor, binding: Binding, head: int, *, full: bool 
     versions = lake.records.history(binding.name, cursor=cursor)
     defined = min(row["snapshot_id"] for row in versions if row["version"] == binding.version)
     models, begun = made_by(lake, cursor, binding, max(defined, min(watermarks.values(), default=0)))
-    plan = _decide(cursor, binding, predictor.ref, models, inputs, watermarks, head, full=full)
+    journal = read_journal(cursor, min(watermarks.values(), default=head), head)
+    numbers = lake.tables.numbers(cursor)
+    changed = behind(watermarks, inputs, journal.changed_tables(numbers))
+    plan = _decide(binding, predictor.ref, models, inputs, watermarks, changed, full=full)
     window = None
     if isinstance(plan, Incremental) and source.is_table and not binding.limits.errors:
-        window = read_window(cursor, source.base, watermarks[source.base.qualified], head)
+        this = source.base.qualified
+        number = next((number for number, name in numbers.items() if name == this), None)
+        window = window_in(cursor, source.base, watermarks[this], journal, number)
     side = lake.tables.resolve(binding.output, among=known)
     return Work(
         binding,
@@ -179,7 +185,7 @@ def look(lake: Lake, cursor: Cursor, binding: Binding, head: int, *, full: bool 
         side,
         lake.tables.find(binding.view, among=known),
         None if window is None or window.obstacle else window,
-        not isinstance(plan, Noop) and may_have_rows(cursor, side, head),
+        not isinstance(plan, Noop) and (bool(models) or may_have_rows(cursor, side, head)),
         begun,
     )
 
@@ -214,13 +220,12 @@ def find_predictor(lake: Lake, cursor: Cursor, binding: Binding, source: Source)
 
 
 def _decide(
-    cursor: Cursor,
     binding: Binding,
     ref: str,
     models: list[str],
     inputs: tuple[str, ...],
     watermarks: dict[str, int],
-    head: int,
+    changed: list[str],
     *,
     full: bool,
 ) -> Plan:
@@ -233,7 +238,6 @@ def _decide(
     others = [each for each in models if each != ref]
     if others:
         return Full(f"the model moved from {others[0]} to {ref}")
-    changed = moved(cursor, watermarks, inputs, head)
     if not changed:
         return Noop()
     if not all(each in watermarks for each in inputs):

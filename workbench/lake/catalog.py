@@ -58,6 +58,14 @@ def at(snapshot: int, *tables: str) -> str:
     )
 
 
+def table_ids(cursor: Cursor, snapshot: int) -> dict[int, str]:
+    """Name the tables there are at a snapshot, `schema.name`, by their ids in the catalog."""
+    rows = ask(
+        cursor, f"SELECT t.table_id, s.schema_name, t.table_name FROM {TABLES} WHERE {at(snapshot, 't')}"
+    )
+    return {number(row[0]): f"{row[1]}.{row[2]}" for row in rows}
+
+
 def number(value: str | None) -> int:
     """Return a number of the catalog; what is not there is 0."""
     return int(value or 0)

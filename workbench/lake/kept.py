@@ -23,6 +23,18 @@ SCHEMA = "schema"
 _DDL = ("created", "dropped", "altered", "renamed")
 
 
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What the catalog says of a snapshot: what it changed, as DuckLake writes it, when, who, and why."""
+
+    id: int
+    changes: str
+    time: str
+    author: str | None
+    message: str | None
+    extra: str
+
+
 @dataclass(slots=True)
 class Sight:
     """What a cursor in a transaction sees: the lake at `head`, and beside it what it `touched` itself."""
@@ -45,6 +57,7 @@ class Kept:
         self._read: dict[str, tuple[int, Any]] = {}
         self._changed: dict[str, int] = {}
         self._numbers: dict[str, int] = {}
+        self._commits: dict[int, Commit] = {}
         self._first = self._seen = -1
 
     def enter(self, cursor: Cursor, sight: Sight) -> None:
@@ -117,15 +130,11 @@ class Kept:
                 ask(cursor, "SELECT max(snapshot_id) FROM ducklake_snapshot")[0][0]
             )
             return
-        rows = ask(
-            cursor,
-            "SELECT snapshot_id, changes_made FROM ducklake_snapshot_changes "
-            f"WHERE snapshot_id > {self._seen}",
-        )
-        for snapshot, made in rows:
-            for what in self._touched(cursor, made or ""):
-                self._changed[what] = max(number(snapshot), self._changed.get(what, -1))
-        self._seen = max([self._seen, *(number(row[0]) for row in rows)])
+        for made in _read_commits(cursor, f"> {self._seen}"):
+            for what in self._touched(cursor, made.changes):
+                self._changed[what] = max(made.id, self._changed.get(what, -1))
+            self._commits[made.id] = made
+            self._seen = max(self._seen, made.id)
 
     def _touched(self, cursor: Cursor, changes: str) -> set[str]:
         """Name what a commit touched, of what others may depend on."""
@@ -136,6 +145,21 @@ class Kept:
             elif not kind.startswith(UPKEEP):
                 found |= {name for name, table in self._record_tables(cursor).items() if str(table) == value}
         return found
+
+    def commit(self, snapshot: int) -> Commit:
+        """Return what is known of a snapshot; it is asked for only if it is none of the last."""
+        found = self._commits.get(snapshot)
+        return found or next(iter(_read_commits(self._lake.cursor(), f"= {snapshot}")))
+
+    def find_commit(self, cursor: Cursor, before: int, token: str) -> int | None:
+        """Find the snapshot after another one whose commit carries a token."""
+        with self._lock:
+            self._look(cursor)
+            known = [
+                self._commits[each] for each in range(before + 1, self._seen + 1) if each in self._commits
+            ]
+        made = known or _read_commits(cursor, f"> {before}")
+        return next((each.id for each in made if token in each.extra), None)
 
     def record_table(self, cursor: Cursor, name: str) -> int:
         """Return the number of a record table in the catalog."""
@@ -149,3 +173,12 @@ class Kept:
             )
             self._numbers = {str(name): number(table) for name, table in rows}
         return self._numbers
+
+
+def _read_commits(cursor: Cursor, which: str) -> list[Commit]:
+    rows = ask(
+        cursor,
+        "SELECT snapshot_id, changes_made, snapshot_time, author, commit_message, commit_extra_info FROM "
+        f"ducklake_snapshot_changes JOIN ducklake_snapshot USING (snapshot_id) WHERE snapshot_id {which}",
+    )
+    return [Commit(number(row[0]), row[1] or "", str(row[2]), row[3], row[4], row[5] or "") for row in rows]

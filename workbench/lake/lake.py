@@ -29,7 +29,7 @@ from workbench.engines.duckdb import (
 )
 from workbench.errors import Conflict, InvalidData, StoreCorrupt, StoreFull
 from workbench.lake import folder as folders
-from workbench.lake.catalog import ask, number
+from workbench.lake.attaching import attach, attach_statement, search_path
 from workbench.lake.changes import ChangeSet, read_changes
 from workbench.lake.kept import SCHEMA, Kept, Sight
 from workbench.lake.keys import seal_keys
@@ -45,7 +45,6 @@ from workbench.lake.making import (
 from workbench.lake.record_tables import SPEC
 from workbench.lake.records import Records
 from workbench.lake.tables import Tables
-from workbench.names import SCHEMAS, literal
 
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
@@ -129,7 +128,7 @@ class Lake:
         connection = connect()
         lake = cls(folder, connection)
         with _opening(connection, folder), lake._lock.held():
-            _attach(connection, folder)
+            attach(connection, folder)
             present = record_tables(connection) if exists else set()
             if "store" not in present:
                 initialise(connection)
@@ -158,7 +157,7 @@ class Lake:
         folders.recognise(folder)
         connection = connect()
         with _opening(connection, folder):
-            _attach(connection, folder, "READ_ONLY", wait=folders.LOOK_SECONDS)
+            attach(connection, folder, "READ_ONLY", wait=folders.LOOK_SECONDS)
             confine(connection, folder)
             check_complete(connection, folder)
             check_version(connection, folder)
@@ -201,7 +200,7 @@ class Lake:
     def _aim(self, cursor: Cursor) -> None:
         """Let plain names mean the tables of this lake on a cursor, unless they do."""
         if cursor in self._aimless:
-            cursor.execute(_search_path("lake"))
+            cursor.execute(search_path("lake"))
             self._aimless.discard(cursor)
 
     def cursor(self) -> Cursor:
@@ -220,10 +219,7 @@ class Lake:
         return execute(cursor, sql, params, self.tables.names)
 
     def register_function(self, name: str, compute: Callable[[Any], Any], kind: str) -> None:
-        """Make a function of the engine from one over Arrow arrays, once per name.
-
-        It takes any arguments, gets NULLs too, and returns values of the DuckDB type `kind`.
-        """
+        """Make a function of the engine, once per name; see `engines.duckdb.register_function`."""
         with self._functions_lock:
             if name in self._functions:
                 return
@@ -303,14 +299,14 @@ class Lake:
         cursor = self.new_cursor()
         try:
             try:
-                cursor.execute(_attach_statement(self.folder, alias, f"SNAPSHOT_VERSION {snapshot}"))
+                cursor.execute(attach_statement(self.folder, alias, f"SNAPSHOT_VERSION {snapshot}"))
             except duckdb.Error as error:
                 reraise(error)
-            cursor.execute(_search_path(alias))
+            cursor.execute(search_path(alias))
             yield cursor
         finally:
             with suppress(duckdb.Error):
-                cursor.execute(_search_path("lake"))
+                cursor.execute(search_path("lake"))
                 cursor.execute(f"DETACH {alias}")
             cursor.close()
 
@@ -362,7 +358,8 @@ class Lake:
                     raise
                 finally:
                     self.kept.leave(cursor)
-                tx.snapshot = _find_snapshot(cursor, tx.head, token)
+                # Another attachment's commit must not be taken for ours.
+                tx.snapshot = self.kept.find_commit(cursor, tx.head, token)
         finally:
             if own:
                 cursor.close()
@@ -377,24 +374,6 @@ class Lake:
                     raise
                 time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 (jitter)
         raise AssertionError("unreachable")
-
-
-def _search_path(alias: str) -> str:
-    return "SET search_path = " + literal(",".join(f"{alias}.{schema}" for schema in SCHEMAS))
-
-
-def _attach_statement(folder: Path, alias: str, *options: str, wait: float = 10) -> str:
-    catalog = literal(f"ducklake:sqlite:{folder / folders.CATALOG}")
-    # The catalog stores the data path once; a folder that was moved or copied must override it.
-    data = f"DATA_PATH {literal(str(folder / folders.DATA))}"
-    shared = (data, "OVERRIDE_DATA_PATH true", "META_JOURNAL_MODE 'WAL'")
-    busy = f"META_BUSY_TIMEOUT {int(wait * 1000)}"
-    return f"ATTACH {catalog} AS {alias} ({', '.join((*options, *shared, busy))})"
-
-
-def _attach(connection: Cursor, folder: Path, *options: str, wait: float = 10) -> None:
-    connection.execute(_attach_statement(folder, "lake", *options, wait=wait))
-    connection.execute("USE lake")
 
 
 @contextmanager
@@ -421,13 +400,3 @@ def _set_message(tx: Transaction, token: str) -> None:
         "CALL lake.set_commit_message(?, ?, extra_info => ?)",
         [author(), tx.message, json.dumps(extra)],
     )
-
-
-def _find_snapshot(cursor: Cursor, before: int, token: str) -> int | None:
-    """Find the commit by its token: another attachment's commit must not be taken for ours."""
-    rows = ask(
-        cursor,
-        f"SELECT snapshot_id FROM ducklake_snapshot_changes WHERE snapshot_id > {before} "
-        f"AND instr(commit_extra_info, {literal(token)}) > 0",
-    )
-    return number(rows[0][0]) if rows else None

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from workbench.engines.duckdb import Cursor
-from workbench.lake.catalog import TABLES, ask, at, moment, number
+from workbench.lake.catalog import TABLES, ask, at, moment, number, table_ids
 from workbench.lake.entries import UPKEEP, entries
 from workbench.lake.tables import TableInfo
 from workbench.names import literal, quote_all
@@ -82,12 +82,8 @@ def read_journal(cursor: Cursor, since: int, head: int) -> Journal:
 
 def read_snapshot(lake: Lake, snapshot: int) -> Snapshot:
     """Return a snapshot by its id."""
-    row = ask(
-        lake.cursor(),
-        "SELECT snapshot_time, author, commit_message FROM ducklake_snapshot "
-        f"JOIN ducklake_snapshot_changes USING (snapshot_id) WHERE snapshot_id = {snapshot}",
-    )[0]
-    return Snapshot(snapshot, moment(str(row[0])), row[1], row[2])
+    made = lake.kept.commit(snapshot)
+    return Snapshot(snapshot, moment(made.time), made.author, made.message)
 
 
 def is_there(cursor: Cursor, snapshot: int) -> bool:
@@ -118,18 +114,16 @@ def changed_tables(cursor: Cursor, after: int, until: int) -> dict[str, int]:
     }
 
 
+def tables_changed_by(lake: Lake, snapshot: int) -> list[str]:
+    """Name the tables that a commit changed, by the names they have now."""
+    ids = {str(table): name for table, name in lake.tables.numbers().items()}
+    return _changed_names(lake.kept.commit(snapshot).changes, ids)
+
+
 def _changed_names(changes: str, ids: Mapping[str, str]) -> list[str]:
     """Name the tables whose rows or columns a snapshot changed."""
     found = (ids.get(value, value) for kind, value in entries(changes) if not kind.startswith(UPKEEP))
     return list(dict.fromkeys(name for name in found if "." in name))
-
-
-def table_ids(cursor: Cursor, snapshot: int) -> dict[int, str]:
-    """Name the tables there are at a snapshot, `schema.name`, by their ids in the catalog."""
-    rows = ask(
-        cursor, f"SELECT t.table_id, s.schema_name, t.table_name FROM {TABLES} WHERE {at(snapshot, 't')}"
-    )
-    return {number(row[0]): f"{row[1]}.{row[2]}" for row in rows}
 
 
 def table_born(cursor: Cursor, table: TableInfo, snapshot: int) -> int | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import NotFound
+from workbench.lake.catalog import table_ids
 from workbench.lake.kept import SCHEMA
 from workbench.names import SCHEMAS, quote
 
@@ -89,6 +90,14 @@ class Tables:
         rows = self._lake.records.kept("tables", cursor=cursor)
         # CREATE OR REPLACE TABLE may write the name in another case.
         return {(row["schema"], row["name"].lower()): (tuple(row["key"]), row["auto"]) for row in rows}
+
+    def numbers(self, cursor: Cursor | None = None) -> Mapping[int, str]:
+        """Name the tables, `schema.name`, by their ids in the catalog; none that `cursor` has made itself."""
+        return self._lake.kept.get("table ids", (SCHEMA,), cursor, self._read_numbers)
+
+    def _read_numbers(self, cursor: Cursor) -> dict[int, str]:
+        sight = self._lake.kept.sight(cursor)
+        return table_ids(cursor, self._lake.head(cursor) if sight is None else sight.head)
 
     def names(self, cursor: Cursor | None = None) -> list[str]:
         """List the plain names of all relations but the records."""

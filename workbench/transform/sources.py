@@ -11,7 +11,7 @@ from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import WorkbenchError
 from workbench.lake import TableInfo
 from workbench.lake.inputs import view_texts
-from workbench.lake.snapshots import Journal, read_journal, table_ids
+from workbench.lake.snapshots import Journal, read_journal
 from workbench.names import SCHEMAS
 from workbench.transform.units import Division, Source, Surroundings, Undivided, divide
 
@@ -46,7 +46,7 @@ class Catalog:
         known = _catalogs.get(lake)
         if known is None or known[0] != version:
             tables = {each.qualified: each for each in lake.tables.all(cursor)}
-            read = cls(tables, view_texts(cursor), table_ids(cursor, journal.head))
+            read = cls(tables, view_texts(cursor), lake.tables.numbers(cursor))
             known = _catalogs[lake] = (version, read)
         return known[1]
 
