@@ -281,11 +281,7 @@ class Keeping(Asking):
         return read_snapshot(self._lake, snapshot)
 
     def _set_status(self, name: str, status: str) -> Snapshot:
-        recorded = answers.recorded_name(self._lake, name)
-        kinds = ("transform", "binding")
-        known = {each["name"] for each in self._lake.records.definitions() if each["kind"] in kinds}
-        if recorded not in known:
-            raise NotFound.named("transform or binding", name, known)
+        recorded = answers.find_pausable(self._lake, name)["name"]
         word = "pause" if status == "paused" else "resume"
         with self._lake.commit(f"{word} {name}") as tx:
             self._lake.records.set_status(tx, recorded, status)

@@ -59,6 +59,26 @@ def find_derivation(lake: Lake, name: str) -> Derivation:
     raise NotFound.named("transform or binding", name, [getattr(each, "column", each.name) for each in known])
 
 
+def find_pausable(lake: Lake, name: str) -> Mapping[str, Any]:
+    """Return the record of a transform or binding.
+
+    Raises
+    ------
+    NotFound
+        If there is none of that name.
+    InvalidData
+        If a column of that name is bound on several tables.
+    """
+    recorded = recorded_name(lake, name)
+    rows = [row for row in lake.records.definitions() if row["kind"] in (BINDING, TRANSFORM)]
+    for row in rows:
+        if row["name"] == recorded:
+            return row
+    raise NotFound.named(
+        "transform or binding", name, [row["definition"].get("column", row["name"]) for row in rows]
+    )
+
+
 def recorded_name(lake: Lake, name: str) -> str:
     """Return the name under which runs and definitions are recorded; a binding is named by its column.
 

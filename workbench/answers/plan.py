@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.answers.catalog import dependents, derivations, find_derivation
+from workbench.answers.catalog import dependents, derivations, find_derivation, find_pausable
 from workbench.answers.describe import describe
 from workbench.bind import Limits, within
 from workbench.derivation import Derivation, fingerprint
 from workbench.engines.duckdb import classify
 from workbench.engines.sql import normalise, source_tables, written_tables
-from workbench.errors import InvalidData, WorkbenchError
+from workbench.errors import InvalidData, NotFound, WorkbenchError
+from workbench.lake.past import last_table
 from workbench.names import listed
 from workbench.schedule import decide, downstream, upstream
-from workbench.transform import Transform
+from workbench.train import Model, registry
+from workbench.transform import Transform, find_transform
 from workbench.transform.create import preview
 
 if TYPE_CHECKING:
@@ -145,6 +147,13 @@ def _train(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
 
 def _bind(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
     table = lake.tables.resolve(str(arguments["on"]))
+    model = str(arguments["model"])
+    if ":" not in model:
+        registry.get(lake, model)
+    known = {column.lower() for column in table.columns}
+    for column in arguments.get("inputs") or ():
+        if column.lower() not in known:
+            raise NotFound.named("column", column, table.columns, within=table.name)
     what = f"predicts {arguments['column']} for the rows of {table.qualified} with {arguments['model']}"
     return PlanReport("bind", what, _rows(lake, (table.qualified,)))
 
@@ -192,10 +201,53 @@ def _qualified(lake: Lake, name: str) -> str:
     return table.qualified if table else name
 
 
+def _refit(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
+    transform = find_transform(lake, str(arguments["name"]))
+    action = (
+        f"makes version {transform.version + 1} of {transform.name}: its built-in functions are fitted anew"
+    )
+    return PlanReport("refit", action, _rows(lake, transform.inputs), _after(lake, transform.output))
+
+
+def _pause(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
+    row = find_pausable(lake, str(arguments["name"]))
+    return PlanReport("pause", f"refreshes the {row['kind']} {row['name']} no more, until it is resumed")
+
+
+def _resume(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
+    row = find_pausable(lake, str(arguments["name"]))
+    now = ", and now" if row["definition"]["trigger"] == "on write" else ""
+    return PlanReport("resume", f"refreshes the {row['kind']} {row['name']} again by its trigger{now}")
+
+
+def _deploy(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
+    model = registry.get(lake, str(arguments["ref"]))
+    return PlanReport(
+        "deploy", f"makes {model.ref} the champion{_instead(lake, model.name)}", (), _bound(lake, model)
+    )
+
+
+def _rollback(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
+    model = registry.find_earlier_champion(lake, str(arguments["name"]))
+    action = f"makes {model.ref} the champion again{_instead(lake, model.name)}"
+    return PlanReport("rollback", action, (), _bound(lake, model))
+
+
+def _instead(lake: Lake, name: str) -> str:
+    now = registry.champion_version(lake, name)
+    return f", in place of {name}@{now}" if now is not None else ""
+
+
+def _bound(lake: Lake, model: Model) -> tuple[str, ...]:
+    return tuple(dependents(lake, f"model.{model.name}"))
+
+
 def _undo(lake: Lake, arguments: Mapping[str, Any]) -> PlanReport:
     table = lake.tables.find(str(arguments["name"]))
     if str(arguments["to"]).isdigit() and int(arguments["to"]) > lake.head():
         raise InvalidData(f"There is no snapshot {arguments['to']}.", hint=f"The newest is {lake.head()}.")
+    if table is None and lake.records.definition(str(arguments["name"])) is None:
+        last_table(lake, str(arguments["name"]), lake.tables.names())
     after = _after(lake, table.qualified) if table else ()
     return PlanReport(
         "undo", f"brings {arguments['name']} back to @{arguments['to']}, as a new snapshot", (), after
@@ -218,5 +270,10 @@ _PLANNERS = {
     "refresh": _refresh,
     "drop": _drop,
     "undo": _undo,
+    "refit": _refit,
+    "pause": _pause,
+    "resume": _resume,
+    "deploy": _deploy,
+    "rollback": _rollback,
     "export": _export,
 }

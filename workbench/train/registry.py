@@ -187,6 +187,19 @@ def rollback(lake: Lake, name: str) -> Model:
     InvalidData
         If there was no champion before.
     """
+    model = find_earlier_champion(lake, name)
+    name, before = model.name, model.version
+    rows = _deployments(lake, name)
+    # The champion before the one gone back to, so that the next rollback does not come back here.
+    earlier = next((row["previous"] for row in reversed(rows) if row["version"] == before), None)
+    with lake.commit(f"rollback {name} to {before}") as tx:
+        record_deployment(lake, tx, model, f"rolled back from {name}@{rows[-1]['version']}", earlier)
+    tracking.set_champion(lake.folder, name, model.mlflow_run_id, before)
+    return replace(model, deployed=True)
+
+
+def find_earlier_champion(lake: Lake, name: str) -> Model:
+    """Return the version that was the champion before this one; raises as `rollback` does."""
     known = {model.version: model for model in versions(lake, name)}
     name = next(iter(known.values())).name
     rows = _deployments(lake, name)
@@ -195,13 +208,7 @@ def rollback(lake: Lake, name: str) -> Model:
             f"There is no earlier champion of {name!r} to go back to.",
             hint=f"Deploy a version by number: deploy {name}@1.",
         )
-    now, before = rows[-1]["version"], rows[-1]["previous"]
-    # The champion before the one gone back to, so that the next rollback does not come back here.
-    earlier = next((row["previous"] for row in reversed(rows) if row["version"] == before), None)
-    with lake.commit(f"rollback {name} to {before}") as tx:
-        record_deployment(lake, tx, known[before], f"rolled back from {name}@{now}", earlier)
-    tracking.set_champion(lake.folder, name, known[before].mlflow_run_id, before)
-    return replace(known[before], deployed=True)
+    return known[rows[-1]["previous"]]
 
 
 def drop(lake: Lake, name: str) -> int | None:

@@ -587,6 +587,31 @@ def test_an_unknown_name_is_answered_with_the_nearest(trained: Store) -> None:
             ask("trip_feature")
 
 
+def test_a_plan_tells_of_all_that_changes_something(trained: Store) -> None:
+    """It called them questions, and did not look whether what they name is there."""
+    params = {"n_estimators": 3}
+    trained.train(
+        "slow", "SELECT * FROM trip_features", label="slow", key="id", model="xgboost", params=params
+    )
+    head = trained._lake.head()
+    said = {
+        ("refit", "name", "trip_features"): "makes version 2 of trip_features",
+        ("pause", "name", "SLOW_prediction"): "refreshes the binding",
+        ("resume", "name", "trip_features"): "again by its trigger, and now",
+        ("deploy", "ref", "slow@1"): "makes slow@1 the champion, in place of slow@2",
+        ("rollback", "name", "slow"): "makes slow@1 the champion again, in place of slow@2",
+    }
+    for (verb, argument, name), action in said.items():
+        assert action in trained.plan(verb, **{argument: name}).action
+    for verb, argument, _ in (*said, ("undo", "name", "")):
+        with pytest.raises(NotFound, match="nope"):
+            trained.plan(verb, **{argument: "nope"}, **({"to": 1} if verb == "undo" else {}))
+    for wrong in ({"model": "nope"}, {"model": "slow", "inputs": ("nope",)}):
+        with pytest.raises(NotFound, match="nope"):
+            trained.plan("bind", column="p", on="trips", **wrong)
+    assert trained._lake.head() == head
+
+
 def test_a_plan_changes_nothing(trained: Store) -> None:
     head = trained._lake.head()
     plans = {
