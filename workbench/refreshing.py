@@ -99,9 +99,10 @@ class Refreshing:
 
     def _follow(self, snapshot: int) -> str:
         """Refresh what is to follow the write of a snapshot; say what was refreshed, and what failed."""
-        changed = tables_changed_by(self._lake, snapshot)
-        runs = after_write(self._lake, self._on_write(), changed)
-        self._follow_models(runs)
+        with self._lake.kept.once():
+            changed = tables_changed_by(self._lake, snapshot)
+            runs = after_write(self._lake, self._on_write(), changed)
+            self._follow_models(runs)
         return "".join(f"; {_said(run)}" for run in runs)
 
     def _follow_models(self, runs: Iterable[Run]) -> None:

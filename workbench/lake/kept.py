@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -53,6 +54,7 @@ class Kept:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._lock = threading.RLock()
+        self._local = threading.local()
         self._sights: WeakKeyDictionary[Cursor, Sight] = WeakKeyDictionary()
         self._read: dict[str, tuple[int, Any]] = {}
         self._changed: dict[str, int] = {}
@@ -77,6 +79,17 @@ class Kept:
         if cursor in self._sights:
             self._sights[cursor].touched.add(what)
 
+    @contextmanager
+    def once(self) -> Iterator[None]:
+        """Look once what was committed, for all that this thread reads at the newest snapshot inside."""
+        nested = getattr(self._local, "once", False)
+        self._local.once = True
+        try:
+            yield
+        finally:
+            if not nested:
+                self._local.once = self._local.looked = False
+
     def get(self, name: str, depends: Sequence[str], cursor: Cursor | None, read: Callable[[Cursor], T]) -> T:
         """Return what `read` gives on a cursor; it is not to be changed, for others get the same.
 
@@ -95,7 +108,9 @@ class Kept:
                 return read(cursor)
             return self._at(name, depends, cursor, sight.head, read)
         with self._lock:
-            self._look(self._lake.cursor())
+            if not getattr(self._local, "looked", False):
+                self._look(self._lake.cursor())
+                self._local.looked = getattr(self._local, "once", False)
             at, found = self._read.get(name, (-1, None))
             if self._last_change(depends) <= at:
                 return found  # type: ignore[no-any-return]  # what `read` gave under this name

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from workbench.engines.duckdb import execute
+from workbench.errors import Conflict
 from workbench.lake import Lake
 from workbench.lake.kept import SCHEMA
 
@@ -89,6 +90,38 @@ def test_watermarks_follow_each_move(lake: Lake) -> None:
             lake.records.set_watermarks(tx, "d", {"main.t": number})
             assert lake.records.watermarks("d", cursor=tx.cursor) == {"main.t": number}
         assert lake.records.watermarks("d") == {"main.t": number}
+
+
+def test_old_watermarks_do_not_pile_up(lake: Lake) -> None:
+    for number in range(150):
+        with lake.commit("move") as tx:
+            lake.records.set_watermarks(tx, "d", {"main.t": number})
+    assert lake.records.watermarks("d") == {"main.t": 149}
+    assert len(lake.records.kept("watermarks")) < 100
+
+
+def test_watermarks_that_somebody_else_moved_are_a_conflict(lake: Lake) -> None:
+    with lake.commit("mark") as tx:
+        lake.records.set_watermarks(tx, "d", {"main.t": 1})
+    other = Lake.open(lake.folder)
+    with other.commit("move") as tx:
+        other.records.set_watermarks(tx, "d", {"main.t": 2}, {"main.t": 1})
+    other.close()
+    with pytest.raises(Conflict), lake.commit("move too") as tx:
+        lake.records.set_watermarks(tx, "d", {"main.t": 3}, {"main.t": 1})
+    assert lake.records.watermarks("d") == {"main.t": 2}
+
+
+def test_what_is_looked_at_once_sees_its_own_commits(lake: Lake) -> None:
+    define(lake, "a")
+    with lake.kept.once():
+        assert known(lake) == [("a", 1)]
+        define(lake, "b")
+        assert known(lake) == [("a", 1), ("b", 1)]
+        other = Lake.open(lake.folder)
+        define(other, "c")
+        other.close()
+    assert known(lake) == [("a", 1), ("b", 1), ("c", 1)]
 
 
 def test_what_did_not_change_is_read_once(lake: Lake) -> None:
