@@ -208,5 +208,9 @@ def _last_snapshot(lake: Lake, name: str, version: int) -> int:
     rows = lake.records.history(name)
     if version not in {row["version"] for row in rows}:
         raise NotFound.named("version", str(version), version_numbers(rows), within=name)
-    later = [row["snapshot_id"] for row in rows if row["version"] > version]
+    later = [
+        row["snapshot_id"]
+        for row in rows
+        if row["version"] > version or (row["version"] == version and row["status"] == "dropped")
+    ]
     return min(later) - 1 if later else lake.head()

@@ -15,7 +15,7 @@ from workbench.bind.view import columns_of, show_bindings, shown_columns
 from workbench.bind.work import find_predictor
 from workbench.derivation import fingerprint
 from workbench.engines.duckdb import execute
-from workbench.errors import Conflict, InvalidData, InvalidRows, NotFound
+from workbench.errors import Conflict, InvalidData, InvalidRows, NotFound, WorkbenchError
 from workbench.lake import write
 from workbench.lake.circles import find_circle
 from workbench.names import check_name
@@ -45,7 +45,12 @@ def create_binding(lake: Lake, draft: Binding) -> Binding:
     _check_options(draft)
     binding, fresh = lake.retry(lambda: _create(lake, draft))
     if fresh and binding.mode == "sync":
-        refresh_binding(lake, binding)
+        try:
+            refresh_binding(lake, binding)
+        except WorkbenchError as error:
+            kept = f"The binding is there, its values are not: refresh {binding.column} tries again."
+            error.hint = f"{error.hint}\n{kept}".strip()
+            raise
     return binding
 
 

@@ -319,7 +319,8 @@ def translate(error: duckdb.Error, known: Names | None = None) -> WorkbenchError
         return _missing_column(text)
     if isinstance(error, duckdb.ParserException):
         line, column_number = _place(text)
-        return StatementError(text, line=line, column=column_number)
+        hint = "The past is read as in: FROM trips AT (VERSION => 17)." if 'near "@"' in text else ""
+        return StatementError(text, hint=hint, line=line, column=column_number)
     if isinstance(error, duckdb.BinderException | duckdb.CatalogException | duckdb.NotImplementedException):
         return StatementError(text)
     if isinstance(error, duckdb.OutOfMemoryException):

@@ -160,11 +160,12 @@ def _history_query(counts: str, events: Sequence[str], numbers: str = "") -> str
 def _definition_events(where: str = "true") -> str:
     """Select what the records say of a name: a version when it is first there, and else its status."""
     return (
-        "SELECT snapshot_id AS snapshot, CASE WHEN row_number() OVER (PARTITION BY kind, version "
+        "SELECT snapshot, event, 1 AS place FROM (SELECT kind, status, snapshot_id AS snapshot, "
+        "CASE WHEN row_number() OVER (PARTITION BY kind, version "
         "ORDER BY snapshot_id, rowid) = 1 THEN 'version ' || version WHEN status <> 'active' THEN status "
         "WHEN lag(status) OVER (ORDER BY snapshot_id, rowid) <> 'active' THEN 'resumed' "
-        "ELSE 'trigger changed' END AS event, 1 AS place "
-        f"FROM lake.mlstore.definitions WHERE lower(name) = lower($name) AND ({where})"
+        "ELSE 'trigger changed' END AS event "
+        f"FROM lake.mlstore.definitions WHERE lower(name) = lower($name)) WHERE {where}"
     )
 
 

@@ -270,6 +270,11 @@ def _stage(
         if transform.snapshot is None:  # It is being defined: the fault is in its text.
             raise
         raise _name_both_ends(error, transform) from error
+    except (InvalidData, StatementError) as error:
+        if transform.snapshot is None or transform.using == "python":  # That names its function itself.
+            raise
+        said = f"The transform {transform.name!r} cannot be computed: {error.message}"
+        raise type(error)(said, hint=error.hint) from error
 
 
 def _stage_python(

@@ -150,6 +150,15 @@ def test_a_column_bound_on_two_tables_is_asked_about(table: Store) -> None:
     assert [row["name"] for row in table.runs("u.p").rows()] == ["u__p"]
 
 
+def test_a_first_fill_that_fails_says_what_is_there(table: Store) -> None:
+    table.sql("INSERT INTO t VALUES (13, 13)")
+    with pytest.raises(ModelError, match="thirteen") as raised:
+        bind(table, function="picky", on_error="fail")
+    assert "refresh p tries again" in raised.value.hint
+    table.sql("DELETE FROM t WHERE id = 13")
+    assert column(table, "p") == [each * 10 for each in range(10)]
+
+
 def test_the_answer_says_where_to_read(table: Store) -> None:
     bound = table.execute("bind p ON t(v) MODEL 'py:test_models:double' MODE async ISOLATE none")
     assert "stand in predictions.t: p, p_score, " in (said := render(blocks(bound)))

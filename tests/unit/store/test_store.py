@@ -257,6 +257,39 @@ def test_a_plan_and_a_refresh_take_names_in_any_case_and_with_their_schema(train
         trained.plan("refresh", name="trip_features", limit=5)
 
 
+def test_a_failed_refresh_names_the_transform(store: Store) -> None:
+    store.load("t", ROWS, key="id")
+    store.transform("numbers", "SELECT id, CAST(who AS INTEGER) AS n FROM t WHERE v > 1000", key="id")
+    store.transform("more", "SELECT id, n + 1 AS n FROM numbers", key="id")
+    store.sql("INSERT INTO t VALUES (77, 2000, 'x')")
+    for name in (None, "more"):
+        with pytest.raises(InvalidData, match="transform 'numbers' cannot be computed: Conversion Error"):
+            store.refresh(name)
+    assert "transform 'numbers'" in store.runs("numbers").rows()[0]["error"]
+
+
+@pytest.mark.parametrize("statement", ["query d", "transform d KEY (id)"])
+def test_a_version_from_before_a_drop_stays_readable(store: Store, statement: str) -> None:
+    store.load("t", ROWS, key="id")
+    store.execute(f"{statement} AS SELECT id, v FROM t")
+    store.drop("d")
+    store.execute(f"{statement} AS SELECT id FROM t")
+    assert "gone column v" in store.diff("d", 1, 2).message
+    assert store.table("d@1").columns == ("id", "v")
+
+
+def test_sql_with_a_version_in_our_words_is_told_those_of_sql(store: Store) -> None:
+    with pytest.raises(StatementError) as raised:
+        store.sql("FROM trips@3")
+    assert "AT (VERSION => 17)" in raised.value.hint
+
+
+def test_the_history_of_a_model_tells_of_its_drop(trained: Store) -> None:
+    trained.drop("slow_prediction")
+    trained.drop("slow")
+    assert trained.history("slow").rows()[0]["event"] == "dropped"
+
+
 def test_a_manual_transform_waits_for_refresh(store: Store) -> None:
     store.load("t", ROWS, key="id")
     store.transform("double", "SELECT id, v * 2 AS v FROM t", on="t", key="id")
