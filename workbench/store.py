@@ -119,8 +119,8 @@ class Store(Keeping, Serving, Looking):
             "",
             listed(key),
             on=on,
-            trigger=check_trigger(when),
-            refit_when=None if refit_when is None else check_trigger(refit_when),
+            trigger=self._read_trigger(when),
+            refit_when=None if refit_when is None else self._read_trigger(refit_when),
             using=body.using,
             sql=body.sql,
             code=body.code,
@@ -191,7 +191,7 @@ class Store(Keeping, Serving, Looking):
         NotFound
             If a column, algorithm or parameter does not exist.
         """
-        self._check_trigger(name, check_trigger(when), [])
+        self._check_trigger(name, self._read_trigger(when), [])
         text = query_text(query)
         if reads_predictions(text):
             raise Unsupported(
@@ -214,7 +214,7 @@ class Store(Keeping, Serving, Looking):
             holdout=holdout,
             metric=metric,
             seed=seed,
-            when=check_trigger(when),
+            when=self._read_trigger(when),
             deploy=deploy,
             weight=weight,
         )
@@ -268,7 +268,7 @@ class Store(Keeping, Serving, Looking):
             model,
             key=(),
             columns=tuple(inputs) if inputs is not None else None,
-            trigger=check_trigger(when),
+            trigger=self._read_trigger(when),
             mode=mode,
             on_error=on_error,
             batch=batch,
@@ -367,6 +367,10 @@ class Store(Keeping, Serving, Looking):
 
     def _snapshot(self, run: Run) -> Snapshot:
         return read_snapshot(self._lake, run.snapshot if run.snapshot is not None else self._lake.head())
+
+    def _read_trigger(self, text: str) -> str:
+        """Return a trigger in its normal form; `after` takes all names that `refresh` does."""
+        return check_trigger(text, partial(answers.recorded_name, self._lake))
 
     def _check_trigger(self, name: str, trigger: str, tables: Sequence[str]) -> None:
         """Refuse a trigger that names what is not there, or waits for itself."""

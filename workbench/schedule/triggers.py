@@ -9,8 +9,8 @@ from __future__ import annotations
 import difflib
 import re
 import zoneinfo
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from workbench.errors import NotFound, StatementError, Unsupported
@@ -111,8 +111,13 @@ class Trigger:
         return any(isinstance(each, OnWrite | Changed | After) for each in self.events())
 
 
-def check_trigger(text: str) -> str:
+def check_trigger(text: str, spelled: Callable[[str], str] = str) -> str:
     """Return a trigger in its normal form.
+
+    Parameters
+    ----------
+    spelled : function
+        Gives the name under which something is recorded for the one that stands in `after`.
 
     Raises
     ------
@@ -130,7 +135,18 @@ def check_trigger(text: str) -> str:
     >>> check_trigger("changed >= 5 % of (a, b) or every '90 min' COOLDOWN '6 h'")
     "changed >= 5% OF (a, b) or every '90 min' COOLDOWN '6 h'"
     """
-    return write_trigger(parse_trigger(text))
+    trigger = parse_trigger(text)
+    return write_trigger(replace(trigger, event=_renamed(trigger.event, spelled)))
+
+
+def _renamed(event: Event, spelled: Callable[[str], str]) -> Event:
+    match event:
+        case After():
+            return After(spelled(event.name))
+        case AnyOf() | AllOf():
+            return replace(event, parts=tuple(_renamed(each, spelled) for each in event.parts))
+        case _:
+            return event
 
 
 def check_names(text: str, name: str, known: Mapping[str, Collection[str]], columns: Collection[str]) -> None:

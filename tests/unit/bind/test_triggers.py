@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.unit.bind.bound import bind, column
+from workbench.errors import StatementError
 from workbench.schedule import clock
 from workbench.store import Store
 
@@ -38,6 +39,15 @@ def test_a_schedule(table: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     at(monkeypatch, now + timedelta(hours=3))
     assert table.refresh() == []
     assert "nothing changed" in due(table)
+
+
+@pytest.mark.parametrize("name", ["p", "P", "t__p", "T__p", "t.p"])
+def test_after_a_bound_column(table: Store, name: str) -> None:
+    bind(table, when="manual")
+    table.transform("f", "SELECT id, p FROM predictions.t", key="id", when=f"AFTER {name}")
+    assert table.describe("f").facts["when"] == "after t__p"
+    with pytest.raises(StatementError, match="wait for itself"):
+        table.bind("p", on="t", model="py:test_models:triple", inputs=["v"], isolate="none", when="after F")
 
 
 def test_a_calendar(table: Store, monkeypatch: pytest.MonkeyPatch) -> None:
