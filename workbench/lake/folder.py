@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-import sqlite3
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
+import duckdb
+
+from workbench.engines.duckdb import is_locked, scratch
 from workbench.errors import Conflict, NotFound, StoreCorrupt, Unsupported
+from workbench.names import literal
 
 CATALOG = "catalog.sqlite"
 DATA = "data"
 LOCK = "writer.lock"
 RUNNING = "running"
 _OURS = {CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", DATA, LOCK, RUNNING, "mlflow.db", "artifacts"}
+
+_ALIASES = itertools.count(1)
 
 LOOK_SECONDS = 1.5
 """How long one who only looks waits for a catalog that another process has locked."""
@@ -87,7 +92,7 @@ def recognise(folder: Path) -> None:
 
 
 def newest_snapshot(folder: Path) -> int:
-    """Return the id of a store's newest snapshot; takes a millisecond, and needs no DuckDB.
+    """Return the id of a store's newest snapshot; takes a millisecond, for no lake is attached.
 
     Raises
     ------
@@ -126,22 +131,31 @@ def _check_tables(folder: Path) -> None:
 
 
 def _ask_catalog(folder: Path, sql: str) -> list[Any]:
-    path = folder / CATALOG
-    try:
-        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=LOOK_SECONDS)
+    """Ask the catalog before it is attached, or without attaching it.
+
+    Through the engine, whose own SQLite may have the file open in this process: where another one closes
+    it, the locks of the first are gone (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+    """
+    path, alias = folder / CATALOG, f"catalog_{next(_ALIASES)}"
+    wait = int(LOOK_SECONDS * 1000)
+    with scratch() as cursor:
         try:
-            return connection.execute(sql).fetchall()
-        finally:
-            connection.close()
-    except sqlite3.DatabaseError as error:
-        if "locked" in str(error):
-            raise Conflict(
-                f"Another process has locked the store {folder}.", hint="Wait for it, or stop it."
+            cursor.execute(
+                f"ATTACH {literal(str(path))} AS {alias} (TYPE sqlite, READ_ONLY, BUSY_TIMEOUT {wait})"
+            )
+            try:
+                return cursor.execute(f"FROM sqlite_query({literal(alias)}, {literal(sql)})").fetchall()
+            finally:
+                cursor.execute(f"DETACH {alias}")
+        except duckdb.Error as error:
+            if is_locked(error):
+                raise Conflict(
+                    f"Another process has locked the store {folder}.", hint="Wait for it, or stop it."
+                ) from error
+            raise StoreCorrupt(
+                f"{path} is damaged: {error}.",
+                hint="Restore the folder from a backup; its Parquet files are in data/.",
             ) from error
-        raise StoreCorrupt(
-            f"{path} is damaged: {error}.",
-            hint="Restore the folder from a backup; its Parquet files are in data/.",
-        ) from error
 
 
 def _read_only(folder: Path) -> StoreCorrupt:

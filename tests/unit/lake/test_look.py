@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -98,15 +100,37 @@ def test_damage_that_shows_only_while_records_are_read(
 
 def test_a_catalog_that_is_locked_answers_soon(pets: Store) -> None:
     pets.close()
-    other = sqlite3.connect(pets.folder / CATALOG, isolation_level=None)
-    other.execute("PRAGMA locking_mode = EXCLUSIVE")
-    other.execute("BEGIN EXCLUSIVE")
-    begun = time.monotonic()
-    for look in (Lake.look, newest_snapshot):
-        with pytest.raises(Conflict, match="locked"):
-            look(pets.folder)
-    assert time.monotonic() - begun < 8
-    other.close()
+    locking = (
+        "import sqlite3, sys; other = sqlite3.connect(sys.argv[1], isolation_level=None); "
+        "other.execute('PRAGMA locking_mode = EXCLUSIVE'); other.execute('BEGIN EXCLUSIVE'); "
+        "print('locked', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", locking, str(pets.folder / CATALOG)]
+    # SQLite's locks hold between processes only.
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "locked\n"
+        begun = time.monotonic()
+        for look in (Lake.look, newest_snapshot):
+            with pytest.raises(Conflict, match="locked"):
+                look(pets.folder)
+        assert time.monotonic() - begun < 8
+        other.communicate("")
+
+
+def test_asking_for_the_newest_snapshot_leaves_the_locks_of_a_writer(pets: Store) -> None:
+    """SQLite's locks belong to the process, so that another SQLite in it would let go of them."""
+    cursor = pets._lake.cursor()
+    cursor.execute("BEGIN")
+    cursor.execute("INSERT INTO __ducklake_metadata_lake.ducklake_metadata VALUES ('k', 'v', NULL, NULL)")
+    newest_snapshot(pets.folder)
+    writing = (
+        "import sqlite3, sys; other = sqlite3.connect(sys.argv[1], timeout=0.2); "
+        "other.execute('BEGIN IMMEDIATE')"
+    )
+    command = [sys.executable, "-c", writing, str(pets.folder / CATALOG)]
+    tried = subprocess.run(command, capture_output=True, text=True, check=False)
+    cursor.execute("ROLLBACK")
+    assert "database is locked" in tried.stderr
 
 
 @pytest.mark.parametrize(
