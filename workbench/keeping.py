@@ -13,7 +13,7 @@ from workbench.asking import Asking, version_numbers
 from workbench.bind import Binding, bindings, find_binding, hide_binding
 from workbench.derivation import Run
 from workbench.engines.duckdb import fetch
-from workbench.errors import InvalidData, NotFound
+from workbench.errors import InvalidData, NotFound, Unsupported
 from workbench.lake import Result, Snapshot, TableInfo, Transaction
 from workbench.lake.description import Description
 from workbench.lake.difference import diff
@@ -101,6 +101,10 @@ class Keeping(Asking):
         gone = table is None and row is not None and row["kind"] in ("transform", "query")
         if row is not None and (gone or (table is not None and table.schema in ("features", "queries"))):
             return self._undo_definition(row["name"], to)
+        if table is None and name.lower() in {each.column.lower() for each in bindings(self._lake)}:
+            raise Unsupported(
+                f"The binding {name!r} is not undone by itself.", hint="Undo what it reads, or bind it anew."
+            )
         snapshot = undo_table(self._lake, name, snapshot_at(self._lake, to))
         self._follow_warning(snapshot.id)
         return snapshot

@@ -10,7 +10,7 @@ import pytest
 
 import workbench
 from tests.unit.bind.bound import bind, column
-from workbench.errors import InvalidData, ModelError, NotFound, WorkbenchError
+from workbench.errors import InvalidData, ModelError, NotFound, Unsupported, WorkbenchError
 from workbench.plain import blocks, render
 from workbench.store import Store
 
@@ -157,6 +157,12 @@ def test_a_first_fill_that_fails_says_what_is_there(table: Store) -> None:
     assert "refresh p tries again" in raised.value.hint
     table.sql("DELETE FROM t WHERE id = 13")
     assert column(table, "p") == [each * 10 for each in range(10)]
+
+
+def test_a_binding_is_not_undone_by_itself(table: Store) -> None:
+    bind(table)
+    with pytest.raises(Unsupported, match="binding 'P' is not undone"):
+        table.undo("P", 3)
 
 
 def test_the_answer_says_where_to_read(table: Store) -> None:
