@@ -157,5 +157,13 @@ def empty(schema: pa.Schema | None) -> pa.RecordBatch:
 
 
 def said(error: BaseException) -> str:
-    """Say what foreign code raised."""
+    """Say what foreign code raised.
+
+    Examples
+    --------
+    >>> said(SystemExit(4))
+    'it called exit(4)'
+    """
+    if isinstance(error, SystemExit):
+        return f"it called exit({'' if error.code is None else error.code})"
     return f"{type(error).__name__}: {error}"
