@@ -13,6 +13,7 @@ from workbench.train import algorithms, contest, environment, estimators, gate, 
 from workbench.train.boosting import EARLY_STOPPING, Examples, validation_rows
 from workbench.train.comparison import Contender, against_xgboost
 from workbench.train.evaluate import Score, check_metric, constant_answers, evaluate, measures
+from workbench.train.finals import best_of
 from workbench.train.gate import Decision
 from workbench.train.label import Label, read_label
 from workbench.train.report import Report, make_report
@@ -20,7 +21,7 @@ from workbench.train.scoring import Fitted
 from workbench.train.search_problem import FEW_ROWS, Limits, Problem
 from workbench.train.space import Space
 from workbench.train.spool import Numbers
-from workbench.train.tuning import search
+from workbench.train.tuning import Found, search
 from workbench.train.weights import CLASS_WEIGHT, class_weights, read_weights
 
 if TYPE_CHECKING:
@@ -96,11 +97,9 @@ def fit(
         _weights(training, source, rows, label, known),
         None if rows.unlabelled is None else rows.unlabelled.matrix(),
     )
-    trials: tuple[Trial, ...] = ()
-    if choice is None:
-        choice, trials = _choose(training, tuning, label, examples, rows)
+    found = Found(choice, ()) if choice else _choose(training, tuning, label, examples, rows)
     clock = time.perf_counter()
-    fitted, choice = _learn(training, choice, label, examples, rows, source, tuning)
+    fitted, choice = _learn(training, found, label, examples, rows, source, tuning)
     seconds = time.perf_counter() - clock
     with step("Evaluating"):
         answers = fitted.answers_of(rows.tested.batches(), truth)
@@ -128,7 +127,7 @@ def fit(
         tuple(note for note in (beside, choice.reason, label.note, *source.notes, *report.notes) if note),
         environment.describe(fitted.estimator),
         report,
-        trials,
+        found.trials,
     )
 
 
@@ -226,10 +225,10 @@ def _choose(
     label: Label,
     examples: Examples,
     rows: Rows,
-) -> tuple[algorithms.Choice, tuple[Trial, ...]]:
+) -> Found:
     """Settle the algorithm and its parameters, by a search if one is wanted."""
     if tuning is None:
-        return algorithms.choose(training.model, training.params, len(examples)), ()
+        return Found(algorithms.choose(training.model, training.params, len(examples)), ())
     problem = Problem(
         name=training.name,
         spec=rows.spec,
@@ -242,13 +241,12 @@ def _choose(
         by_time=rows.split.by == "time",
     )
     space = Space.of(training.model, training.params, label.task, stops=len(examples) > FEW_ROWS)
-    found = search(problem, space, tuning.limits, tuning.known, tuning.tried)
-    return found.choice, found.trials
+    return search(problem, space, tuning.limits, tuning.known, tuning.tried)
 
 
 def _learn(
     training: Training,
-    choice: algorithms.Choice,
+    found: Found,
     label: Label,
     examples: Examples,
     rows: Rows,
@@ -257,24 +255,34 @@ def _learn(
 ) -> tuple[Fitted, algorithms.Choice]:
     """Fit on all training rows; return what came of it, and the setting by which it comes again."""
     planned = bool(source.plan) and training.model != "auto"
-    estimator = estimators.build(
-        choice,
-        label.task,
-        rows.spec,
-        prepare=training.prepare,
-        seed=training.seed,
-        rows=len(examples),
-        planned=planned,
-    )
-    validation, deadline = None, None
-    if EARLY_STOPPING in choice.params:
+    every, validation, deadline = len(examples), None, None
+    if EARLY_STOPPING in found.choice.params:
         deadline = tuning.limits.last_tree if tuning else None
         by_time = rows.split.by == "time"
         chosen = validation_rows(rows.folds, examples.label, len(label.classes), last=by_time)
         validation, examples = examples.take(chosen), examples.take(~chosen)
-    with step(f"Fitting {choice.name}", estimators.rounds(estimator)) as advance:
-        grown = estimators.fit(estimator, examples, validation=validation, deadline=deadline, advance=advance)
-    if grown and validation is not None:
-        choice = replace(choice, params={**choice.params, "n_estimators": grown})
-    estimators.name_features(estimator, rows.spec.names)
-    return Fitted(training.name, label.task, rows.spec, label.classes, estimator, source.preparation), choice
+
+    def learned(choice: algorithms.Choice) -> tuple[Fitted, algorithms.Choice]:
+        estimator = estimators.build(
+            choice,
+            label.task,
+            rows.spec,
+            prepare=training.prepare,
+            seed=training.seed,
+            rows=every,
+            planned=planned,
+        )
+        with step(f"Fitting {choice.name}", estimators.rounds(estimator)) as advance:
+            grown = estimators.fit(
+                estimator, examples, validation=validation, deadline=deadline, advance=advance
+            )
+        if grown and validation is not None:
+            choice = replace(choice, params={**choice.params, "n_estimators": grown})
+        estimators.name_features(estimator, rows.spec.names)
+        fitted = Fitted(training.name, label.task, rows.spec, label.classes, estimator, source.preparation)
+        return fitted, choice
+
+    if validation is None or deadline is None:
+        return learned(found.choice)
+    metric = training.metric or next(iter(measures(label.task)))
+    return best_of((found.choice, *found.others), learned, validation, metric, deadline)

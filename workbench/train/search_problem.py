@@ -31,7 +31,8 @@ _FOLDS = 5
 _LEAST_SAMPLE = 5_000
 _CELLS_PER_SECOND = 10_000  # of a budget; so a trial takes about a thirtieth of the half it gets
 _SAMPLE = 50_000
-_RESERVE = 2.0  # seconds for evaluating, logging and committing
+_RESERVE = (2.0, 5.0)  # seconds for evaluating, logging and committing, of a short and a long budget
+_RESERVED = 0.05  # of a budget between
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +44,12 @@ class Limits:
     started: float = field(default_factory=time.perf_counter)
 
     @property
-    def deadline(self) -> float | None:
-        """When the whole training is to be over."""
-        return None if self.budget is None else self.started + self.budget
-
-    @property
     def last_tree(self) -> float | None:
         """Until when the model itself may grow, so that there is time to evaluate and log it."""
-        return None if self.deadline is None else self.deadline - _RESERVE
+        if self.budget is None:
+            return None
+        least, most = _RESERVE
+        return self.started + self.budget - min(max(least, _RESERVED * self.budget), most)
 
     @property
     def most(self) -> float:

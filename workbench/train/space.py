@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InvalidData, Unsupported
 from workbench.ranges import Range
+from workbench.train.boosting import EARLY_STOPPING
 
 if TYPE_CHECKING:
     from workbench.train.label import Task
@@ -63,6 +64,8 @@ _DEFAULTS: dict[str, list[dict[str, Any]]] = {
          "subsample": 1.0, "colsample_bytree": 1.0, "reg_lambda": 1.0},
         {"n_estimators": 200, "learning_rate": 0.05, "max_depth": 4, "min_child_weight": 1.0,
          "subsample": 0.8, "colsample_bytree": 0.8, "reg_lambda": 1.0},
+        {"n_estimators": 100, "learning_rate": 0.1, "max_depth": 12, "min_child_weight": 5.0,
+         "subsample": 0.9, "colsample_bytree": 0.9, "reg_lambda": 1.0},
     ],
     "hist_gradient_boosting": [
         {"max_iter": 100, "learning_rate": 0.1, "max_leaf_nodes": 31, "min_samples_leaf": 20,
@@ -85,7 +88,10 @@ _FIXED: dict[str, dict[str, Any]] = {
     "extra_trees": {"n_estimators": 200},
 }
 
-STOPPED: dict[str, Any] = {"n_estimators": 2000, "early_stopping_rounds": 30}
+_MANY: dict[str, Dimension] = {"max_depth": Range(2, 14), "learning_rate": Range(0.03, 0.3, log=True)}
+"""Other ranges where there are many rows: they bear deeper trees, and slow ones cost too many settings."""
+
+STOPPED: dict[str, Any] = {"n_estimators": 2000, EARLY_STOPPING: 30}
 """Instead of a number of trees, where there are rows enough to see when more do not help."""
 
 
@@ -126,6 +132,11 @@ class Space:
         else:
             parts = {model: _usual(model, params, stops=stops)}
         return cls({k: v[0] for k, v in parts.items()}, {k: v[1] for k, v in parts.items()})
+
+    @property
+    def stoppable(self) -> str | None:
+        """An algorithm that can end at any time, if there is one."""
+        return next((model for model in self.models if EARLY_STOPPING in self.fixed[model]), None)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -171,6 +182,7 @@ def _usual(
     searched = {name: value for name, value in SPACES[model].items() if name not in params}
     if stops and model == "xgboost" and not STOPPED.keys() & params.keys():
         del searched["n_estimators"]
+        searched |= {name: value for name, value in _MANY.items() if name in searched}
         fixed |= STOPPED
     if not searched:
         raise InvalidData(

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-_RESERVE_PER_TRIAL = 0.02  # seconds for logging it
+_RESERVE_PER_TRIAL = 0.012  # seconds for logging it
+_FINALISTS = 5  # settings that may be fitted on all rows
+_FINALS = 3  # so many of them find time where a fit takes little of the budget
 _RECENT = 5  # trials that tell how long the next one of an algorithm takes
 _MOST_SKIPPED = 20  # settings in a row for which no time was left
 _TIMED_FROM = 4_000  # rows of which a part tells how long all take
@@ -39,10 +41,11 @@ _TELLING = 0.1  # seconds; of what is shorter the most may be overhead
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The setting to train with, all trials, and a sentence on the search."""
+    """The setting to train with, all trials, and the next best settings that can end at any time."""
 
     choice: algorithms.Choice
     trials: tuple[Trial, ...]
+    others: tuple[algorithms.Choice, ...] = ()
 
 
 def search(
@@ -124,6 +127,8 @@ class _Search:
             if not self._ends_in_time(model, params):
                 study.tell(asked, state=_failed())
                 skipped += 1
+                if self._space.stoppable:
+                    study.enqueue_trial({"model": self._space.stoppable})
                 continue
             skipped = 0
             trial = self._try(model, params)
@@ -149,10 +154,17 @@ class _Search:
             raise ModelError(f"All {len(self.trials)} trials failed: {'; '.join(sorted(failures)[:3])}")
         quickest = min(best, key=self._refit_seconds)
         chosen = next((trial for trial in best if self._fits(trial)), quickest)
-        params = dict(chosen.params)
-        fixed = self._space.fixed[chosen.algorithm]
-        params |= {name: fixed[name] for name in STOPPED if name in fixed}
-        return Found(algorithms.Choice(chosen.algorithm, params, self._reason(chosen)), tuple(self.trials))
+        choice = self._choice(chosen)
+        others = [self._choice(trial) for trial in best if trial is not chosen]
+        stop = [each for each in (choice, *others) if EARLY_STOPPING in each.params]
+        # Judged by a part of a sample, the next best may be better on all rows.
+        finalists = stop[1:_FINALISTS] if self._stops and choice in stop and not self._is_stopped() else []
+        return Found(choice, tuple(self.trials), tuple(finalists))
+
+    def _choice(self, trial: Trial) -> algorithms.Choice:
+        fixed = self._space.fixed[trial.algorithm]
+        params = dict(trial.params) | {name: fixed[name] for name in STOPPED if name in fixed}
+        return algorithms.Choice(trial.algorithm, params, self._reason(trial))
 
     # -- one trial ---------------------------------------------------------------------------------
 
@@ -249,7 +261,7 @@ class _Search:
         # them, or less where they surely take less.
         assert self._limits.budget is not None
         half = self._limits.started + self._limits.budget / 2
-        return min(last, max(half, last - refit if best else half))
+        return min(last, max(half, last - _FINALS * refit if best else half))
 
     def _is_stopped(self) -> bool:
         """Whether to be content with the best so far; without one there would be no model to make."""

@@ -63,6 +63,16 @@ def test_trials_are_rows_and_runs_below_that_of_the_model(lake: Lake) -> None:
     assert logged["logistic"]["auc"] == pytest.approx(rows[1]["value"])
 
 
+def test_the_best_settings_are_fitted_on_all_rows_while_time_is_left(
+    make_lake: Callable[..., Lake],
+) -> None:
+    """And what came of it comes again."""
+    own = make_lake(30_000)
+    model = train(own, define("finals", model="xgboost", tune=3, budget="10 min", metric="auc"))
+    assert "of 3 settings fitted on all rows it was the best: auc " in model.reason
+    assert "was reproduced exactly" in reproduce(own, model.ref).message
+
+
 def test_the_held_out_rows_take_no_part(make_lake: Callable[..., Lake]) -> None:
     """Change the held-out labels beyond recognition: every trial stays what it was."""
     own = make_lake(600)

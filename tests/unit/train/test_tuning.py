@@ -203,6 +203,19 @@ def test_what_would_not_end_in_time_is_not_begun() -> None:
     assert time.perf_counter() - started < 6.0
 
 
+def test_what_takes_too_long_gives_its_turn_to_what_can_end_at_any_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The search goes on to the end of its time instead of asking for the same again."""
+    monkeypatch.setattr(tuning._Search, "_timed", lambda *_: 1e9)
+    asked = problem("binary", 21_000)
+    found = search(asked, auto("binary", stops=True), Limits(None, 12.0))
+    assert {trial.algorithm for trial in found.trials} == {"xgboost"}
+    assert len(found.trials) > 3
+    assert found.others
+    assert all(other.params["early_stopping_rounds"] == 30 for other in found.others)
+
+
 def test_a_budget_too_small_says_so() -> None:
     with pytest.raises(InvalidData, match=r"0.5 s does not suffice"):
         search(problem(), auto(), Limits(None, 0.5))
