@@ -53,7 +53,10 @@ def expand_predictions(lake: Lake, sql: str) -> str:
     # Inner calls stand inside outer ones: replace from the inside out, finding the places anew.
     while calls := find_calls(sql, _NAMES):
         inner = min(calls, key=lambda call: call.end - call.start)
-        sql = replace_spans(sql, [(inner.start, inner.end, _expand_call(lake, inner))])
+        written = " ".join(sql[inner.start : inner.end].split())
+        # The engine would call the column by the function that is its own.
+        name = f" AS {quote(written)}" if inner.nameless else ""
+        sql = replace_spans(sql, [(inner.start, inner.end, _expand_call(lake, inner) + name)])
     return sql
 
 

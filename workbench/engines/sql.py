@@ -19,7 +19,8 @@ class FunctionCall:
     """A call in a text: the function's name in lower case, its place, its arguments as written.
 
     `text[start:end]` is the whole call, from the name to the closing parenthesis; `places` are the
-    start and end of each argument.
+    start and end of each argument. `nameless` says whether it is by itself a column of a query's result
+    that is given no name.
     """
 
     name: str
@@ -27,6 +28,7 @@ class FunctionCall:
     end: int
     arguments: tuple[str, ...]
     places: tuple[tuple[int, int], ...] = ()
+    nameless: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,20 @@ _TEXT = {
 # After these a name with parentheses declares something: a table, a macro, an alias with columns.
 _DECLARES = {TokenType.DOT, TokenType.INTO, TokenType.TABLE, TokenType.FUNCTION, TokenType.ALIAS}
 
+# Beginnings of clauses that hold expressions between commas.
+_CLAUSES = {
+    TokenType.SELECT,
+    TokenType.FROM,
+    TokenType.WHERE,
+    TokenType.GROUP_BY,
+    TokenType.ORDER_BY,
+    TokenType.HAVING,
+    TokenType.VALUES,
+    TokenType.SET,
+    TokenType.ON,
+}
+_AFTER_COLUMN = {TokenType.COMMA, TokenType.FROM, TokenType.R_PAREN, TokenType.SEMICOLON}
+
 # What a node of these holds is the user's own text, not a keyword.
 _VERBATIM = (
     exp.Literal,
@@ -180,7 +194,24 @@ def _read_call(sql: str, tokens: list[Token], index: int) -> FunctionCall:
         )
     places = _split(tokens[opening + 1 : closing])
     arguments = tuple(sql[start:end] for start, end in places)
-    return FunctionCall(name.text.lower(), name.start, tokens[closing].end + 1, arguments, places)
+    nameless = _begins_a_column(tokens, index) and _ends_a_column(tokens, closing + 1)
+    return FunctionCall(name.text.lower(), name.start, tokens[closing].end + 1, arguments, places, nameless)
+
+
+def _begins_a_column(tokens: list[Token], index: int) -> bool:
+    """Tell whether what begins at a token is a column of a SELECT: there is no other clause before it."""
+    if index and tokens[index - 1].token_type not in (TokenType.SELECT, TokenType.DISTINCT, TokenType.COMMA):
+        return False
+    depth = 0
+    for token in reversed(tokens[:index]):
+        depth += (token.token_type in _CLOSE) - (token.token_type in _OPEN)
+        if depth < 0 or (depth == 0 and token.token_type in _CLAUSES):
+            return token.token_type is TokenType.SELECT
+    return False
+
+
+def _ends_a_column(tokens: list[Token], index: int) -> bool:
+    return index == len(tokens) or tokens[index].token_type in _AFTER_COLUMN
 
 
 def _split(tokens: list[Token]) -> tuple[tuple[int, int], ...]:

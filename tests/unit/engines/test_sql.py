@@ -593,3 +593,24 @@ def test_tables_in_expressions_are_absent() -> None:
 def test_sqlglot_is_imported_late() -> None:
     code = "import sys, workbench.engines.sql; sys.exit('sqlglot' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("sql", "nameless"),
+    [
+        ("select f(a) from t", True),
+        ("select id, f(a)", True),
+        ("from t select distinct f(a), id", True),
+        ("select * from (select max(id), f(a) from t) where b in (1, 2)", True),
+        ("select f(a) as x from t", False),
+        ("select f(a) x from t", False),
+        ("select 1 + f(a), f(a)::int from t", False),
+        ("select round(f(a)), [id, f(a)] from t", False),
+        ("select id from t where f(a) group by id, f(a) order by id, f(a)", False),
+        ("select distinct on (id, f(a)) id from t", False),
+        ("insert into t values (1, f(a))", False),
+        ("update t set a = 1, b = f(a)", False),
+    ],
+)
+def test_a_column_without_a_name(sql: str, nameless: bool) -> None:
+    assert {call.nameless for call in find_calls(sql, {"f"})} == {nameless}

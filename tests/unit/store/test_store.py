@@ -521,6 +521,10 @@ def test_predict_by_name_in_any_order(trained: Store) -> None:
         "FROM trip_features AS f ORDER BY id LIMIT 5",
     )
     assert by_star == by_name
+    shown = trained.sql(
+        "SELECT id, predict(slow,\n f.*), predict(slow, f.*) > 1 AS long FROM trip_features AS f"
+    )
+    assert list(shown.to_arrow().column_names) == ["id", "predict(slow, f.*)", "long"]
     outside = trained.predict("slow", trained.sql("SELECT * FROM trip_features ORDER BY id LIMIT 5"))
     assert isinstance(outside, pa.Table)
     assert outside["value"].to_pylist() == [value for _, value in by_star]
