@@ -117,7 +117,7 @@ class Endpoint:
 
     def _answers(self, batch: pa.RecordBatch) -> list[Answer]:
         """Ask the model; rows on which it fails are set apart, as where predictions are kept."""
-        ((_, table),) = Asker(self.predictor, self._kind, strict=False).answer([batch])
+        table = Asker(self.predictor, self._kind, strict=False).answer(batch)
         columns = (table[name].to_pylist() for name in ("value", "score", "error"))
         return [
             Answer(value, score, None if error is None else ModelError(error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from workbench.bind.patience import is_passing
@@ -43,8 +43,8 @@ class Asker:
         self._failed_alike = 0
         self._last = ""
 
-    def answer(self, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[pa.RecordBatch, pa.Table]]:
-        """Yield each batch with its answers: `value`, `score`, `status` and `error` for each row.
+    def answer(self, batch: pa.RecordBatch) -> pa.Table:
+        """Answer for a batch: `value` and `score` for each row, and as `error` what failed, else NULL.
 
         Raises
         ------
@@ -55,12 +55,9 @@ class Asker:
         """
         import pyarrow as pa
 
-        for batch in batches:
-            if not batch.num_rows:
-                continue
-            search = _Search(self, batch)
-            search.run(0, batch.num_rows)
-            yield batch, pa.concat_tables(search.parts)
+        search = _Search(self, batch)
+        search.run(0, batch.num_rows)
+        return search.parts[0] if len(search.parts) == 1 else pa.concat_tables(search.parts)
 
     def ask(self, batch: pa.RecordBatch) -> pa.Table:
         """Ask about rows that have to succeed together, and check what is answered."""
@@ -77,16 +74,15 @@ class Asker:
         if answered.num_rows != count:
             raise ModelError(f"{self._predictor.ref} gave {answered.num_rows:,} answers for {count:,} rows.")
         value, score = self._cast(answered, "value", self._kind), self._cast(answered, "score", pa.float64())
-        status, error = pa.repeat("ok", count), pa.nulls(count, pa.string())
+        error = pa.nulls(count, pa.string())
         if pa.types.is_floating(value.type):
             nothing = pc.fill_null(pc.is_nan(value), fill_value=False)
             if pc.any(nothing).as_py():
                 if self.strict:
                     raise ModelError(f"{self._predictor.ref} gave NaN, which is no number.")
                 value = pc.if_else(nothing, pa.scalar(None, value.type), value)
-                status = pc.if_else(nothing, "error", status)
                 error = pc.if_else(nothing, "ModelError: the model gave NaN", error)
-        return pa.table({"value": value, "score": score, "status": status, "error": error})
+        return pa.table({"value": value, "score": score, "error": error})
 
     def _ask_others(self, batch: pa.RecordBatch, error: InvalidRows) -> pa.Table:
         """Ask about the rows that can be used; the others get what is wrong with them."""
@@ -131,7 +127,6 @@ class Asker:
             {
                 "value": pa.nulls(count, self._kind),
                 "score": pa.nulls(count, pa.float64()),
-                "status": pa.repeat("error", count),
                 "error": pa.array(said, pa.string()),
             }
         )

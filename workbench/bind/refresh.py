@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from workbench.bind.ahead import read_ahead
 from workbench.bind.definition import KIND, Binding, bindings
 from workbench.bind.fill import BATCH_ROWS, Asker, arrow_type
 from workbench.bind.predictors import how_asked, way_of
@@ -26,9 +28,10 @@ if TYPE_CHECKING:
 
     from workbench.lake import Lake, Transaction
 
-CHUNK_ROWS = 2_000_000
+CHUNK_ROWS = 5_000_000
+CHUNK_BYTES = 256 * 2**20
 CHUNK_SECONDS = 20.0
-"""After so many rows, or so long, what was predicted is committed."""
+"""After so many rows, so much, or so long, what was predicted is committed."""
 
 _BOUNDED_BATCH_ROWS = 8_192
 _DONE = "mlstore_predicted"
@@ -87,7 +90,8 @@ class _Filling:
     reader: Cursor
     writer: Cursor
     work: Work
-    parts: list[pa.Table] = field(default_factory=list)
+    parts: list[pa.RecordBatch] = field(default_factory=list)
+    kept_bytes: int = 0
     waiting: int = 0
     done: int = 0
     errors: int = 0
@@ -107,10 +111,10 @@ class _Filling:
             )
         self._stage_gone()
         total = self._total()
-        with step(f"Predicting {binding.column}", total) as advance:
-            last = time.monotonic()
-            for rows, answers in self._answers():
-                self._keep(rows, answers)
+        with step(f"Predicting {binding.column}", total) as advance, closing(self._rows()) as batches:
+            last, asker = time.monotonic(), self._asker()
+            for rows in batches:
+                self._keep(rows, asker.answer(rows))
                 limits.take(rows.num_rows)
                 advance(rows.num_rows)
                 if limits.over:
@@ -122,7 +126,11 @@ class _Filling:
         return self._commit(left, started, clock)
 
     def _is_much(self, last: float) -> bool:
-        return self.waiting >= CHUNK_ROWS or time.monotonic() - last >= CHUNK_SECONDS
+        return (
+            self.waiting >= CHUNK_ROWS
+            or self.kept_bytes >= CHUNK_BYTES
+            or time.monotonic() - last >= CHUNK_SECONDS
+        )
 
     def _check_value_type(self) -> None:
         work = self.work
@@ -141,7 +149,8 @@ class _Filling:
             return int(row[0]) if row else 0
         return None if self.work.window is not None else count_rows(self.reader, self.work.source.base)
 
-    def _answers(self) -> Iterator[tuple[pa.RecordBatch, pa.Table]]:
+    def _rows(self) -> Generator[pa.RecordBatch, None, None]:
+        """Read the rows to predict, batch by batch; the next is read while the model answers for one."""
         work, limits = self.work, self.work.binding.limits
         if limits.over:
             return
@@ -151,19 +160,26 @@ class _Filling:
         schema, rows = stream(execute(self.reader, work.todo() + limit), size)
         # A model that cannot answer about no rows cannot be used at all: no row is to blame for it.
         work.predictor.predict(schema.empty_table())
-        kind = arrow_type(self.writer, work.predictor.value_type)
-        yield from Asker(work.predictor, kind, strict=work.binding.on_error == "fail").answer(rows)
+        with closing(read_ahead(self.reader, rows)) as batches:
+            yield from (each for each in batches if each.num_rows)
+
+    def _asker(self) -> Asker:
+        kind = arrow_type(self.writer, self.work.predictor.value_type)
+        return Asker(self.work.predictor, kind, strict=self.work.binding.on_error == "fail")
 
     def _keep(self, rows: pa.RecordBatch, answers: pa.Table) -> None:
         import pyarrow as pa
-        import pyarrow.compute as pc
 
         source, binding = self.work.source, self.work.binding
         keys = {side: rows.column(column) for column, side in zip(source.key, binding.side_key, strict=True)}
-        values = {name: answers[name] for name in answers.column_names}
-        self.parts.append(pa.table({**keys, **values, "input_hash": rows.column(HASH)}))
+        values = {name: answers[name].combine_chunks() for name in answers.column_names}
+        kept = pa.record_batch({**keys, **values, "input_hash": rows.column(HASH)})
+        # A column of a batch keeps all the others in memory: what is kept is copied.
+        kept = pa.ipc.read_record_batch(kept.serialize(), kept.schema)
+        self.parts.append(kept)
+        self.kept_bytes += kept.nbytes
         self.waiting += rows.num_rows
-        self.errors += pc.sum(pc.equal(answers["status"], "error")).as_py() or 0
+        self.errors += rows.num_rows - kept["error"].null_count
 
     def _stage_gone(self) -> None:
         query = self.work.gone(self.reader)
@@ -204,7 +220,7 @@ class _Filling:
             run = replace(run, rows_deleted=self.deleted, seconds=time.perf_counter() - clock)
             records.append_run(tx, run, started)
         assert tx.snapshot is not None
-        self.seen, self.done, self.waiting, self.parts = tx.snapshot, rows, 0, []
+        self.seen, self.done, self.waiting, self.kept_bytes, self.parts = tx.snapshot, rows, 0, 0, []
         self.commits += 1
         return replace(run, rows_read=rows, rows_written=rows, snapshot=tx.snapshot)
 
@@ -240,11 +256,11 @@ class _Filling:
             self.gone = ""
         if not self.parts:
             return
-        tx.cursor.register(_DONE, pa.concat_tables(self.parts))
+        tx.cursor.register(_DONE, pa.Table.from_batches(self.parts))
         try:
             kept = binding.on_error == "keep" and self.errors and self.work.filled
             if kept:
-                failed = f"SELECT {key} FROM {_DONE} WHERE status = 'error'"
+                failed = f"SELECT {key} FROM {_DONE} WHERE error IS NOT NULL"
                 execute(
                     tx.cursor,
                     f"CREATE OR REPLACE TEMP TABLE mlstore_kept AS SELECT {key}, value AS old_value, "
@@ -254,9 +270,11 @@ class _Filling:
                 self._delete(tx, side, _DONE)
             values = "coalesce(value, old_value), coalesce(score, old_score)" if kept else "value, score"
             old = f" LEFT JOIN temp.mlstore_kept USING ({key})" if kept else ""
+            # The engine writes what it knows to be the same for all rows in less time.
+            status = "if(error IS NULL, 'ok', 'error'), error" if self.errors else "'ok', NULL"
             execute(
                 tx.cursor,
-                f"INSERT INTO {side} SELECT {key}, {values}, status, error, "
+                f"INSERT INTO {side} SELECT {key}, {values}, {status}, "
                 f"{literal(self.work.predictor.ref)}, {self.work.head}, ?, input_hash FROM {_DONE}{old}",
                 [datetime.now(UTC)],
             )

@@ -97,19 +97,25 @@ class Work:
         rows = f"SELECT {', '.join(shown)} FROM {source.rows(self.columns)}{where}"
         wanted = "s.* EXCLUDE (__written, __row)" if recent else "s.*"
         order = " ORDER BY s.__written DESC, s.__row DESC" if recent else ""
-        return f"SELECT {wanted} FROM ({rows}) AS s{self._filter()}{order}"
+        return f"SELECT {wanted} FROM ({rows}) AS s{self._filter(where)}{order}"
 
-    def _filter(self) -> str:
-        """Write the join that leaves out rows whose prediction stands."""
+    def _filter(self, where: str) -> str:
+        """Write the join that leaves out rows, of those that are looked at, whose prediction stands."""
         binding, side = self.binding, f"lake.{quote_name(self.binding.output)}"
         if not self.filled or self.plan.reason == ASKED or (self.fresh_only and not self.begun):
             return ""
         pairs = zip(self.source.key, binding.side_key, strict=True)
         same = " AND ".join(f"s.{quote(column)} = p.{quote(other)}" for column, other in pairs)
-        made = f"SELECT {quote_all(binding.side_key)}, input_hash FROM {side} WHERE"
+        key = quote_all(binding.side_key)
+        made = f"SELECT {key}, input_hash FROM {side}"
         if binding.limits.errors:
-            return f" SEMI JOIN ({made} status = 'error') AS p ON ({same})"
-        made += f" model_version = {literal(self.predictor.ref)}"
+            return f" SEMI JOIN ({made} WHERE status = 'error') AS p ON ({same})"
+        if self.window is not None and len(self.inputs) == 1:
+            # The keys of few rows tell the engine which parts of the side table it need not read.
+            pairs = zip(self.source.key, binding.side_key, strict=True)
+            names = ", ".join(f"t.{quote(column)} AS {quote(other)}" for column, other in pairs)
+            made += f" SEMI JOIN (SELECT {names} FROM {self.source.rows(())}{where}) USING ({key})"
+        made += f" WHERE model_version = {literal(self.predictor.ref)}"
         return f" ANTI JOIN ({made}) AS p ON ({same} AND s.{HASH} = p.input_hash)"
 
     def gone(self, cursor: Cursor) -> str:

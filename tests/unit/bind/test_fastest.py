@@ -92,6 +92,22 @@ def test_the_ways_of_real_models_agree_where_they_should(model: Any, task: str) 
         assert np.abs(answered - wanted).max() < 1e-4, name
 
 
+def test_trees_of_xgboost_are_not_converted() -> None:
+    """Its own code is always faster; a busy machine once made the store think otherwise."""
+    model = XGBClassifier(n_estimators=5).fit(MATRIX, CLASSES)
+    choice = choose(candidates_for(fitted(model, "binary"), 4), MATRIX)
+    assert [each.engine for each in choice.trials] == ["library", "native"]
+
+
+def test_a_store_that_chose_onnx_for_xgboost_asks_it_natively(store: Store) -> None:
+    store.load("points", store.sql(ROWS.format(3000)), key="id")
+    store.train("high", "FROM points", label="high", key="id", model="xgboost")
+    predictor: Any = resolve(store._lake, "high")
+    predictor.prefer({"model": predictor.ref, "engine": "onnx", "engine_rows": 2000})
+    rows = pa.table({"a": np.arange(LEAST_ROWS) % 1000 / 10})
+    assert predictor.predict(rows).slice(0, 1000).equals(predictor.predict(rows.slice(0, 1000)))
+
+
 def test_what_cannot_be_converted_is_said() -> None:
     class Own(LinearRegression):
         """An estimator that no converter knows."""

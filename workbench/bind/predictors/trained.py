@@ -19,6 +19,7 @@ from workbench.bind.predictors.fastest import (
     Plain,
     candidates_for,
     choose,
+    is_fast_itself,
 )
 from workbench.bind.predictors.protocol import BATCH_ROWS
 from workbench.errors import NotFound
@@ -108,7 +109,8 @@ class Trained:
         fitted = self._ways[NATIVE]
         name = self._preferred
         if name not in self._ways:
-            if name == ONNX and rows < LEAST_ROWS:
+            # A store may say so of XGBoost's model from when those were still tried as ONNX.
+            if name == ONNX and (rows < LEAST_ROWS or is_fast_itself(fitted.estimator)):
                 return fitted
             made = (
                 _compiled(fitted.estimator, fitted.task, len(fitted.features.names)) if name == ONNX else None
