@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,14 +84,16 @@ def load(lake: Lake, request: Load) -> Run:
 
 def append(lake: Lake, table: str, rows: object) -> Run:
     """Append rows to a table that exists."""
-    lake.tables.resolve(f"main.{table}" if "." not in table else table)
-    return load(lake, Load(table, rows))
+    with lake.kept.once():
+        lake.tables.resolve(f"main.{table}" if "." not in table else table)
+        return load(lake, Load(table, rows))
 
 
 def merge(lake: Lake, table: str, rows: object, key: Sequence[str] | None = None) -> Run:
     """Update the rows that have the same key and add the others."""
-    lake.tables.resolve(f"main.{table}" if "." not in table else table)
-    return load(lake, Load(table, rows, key=tuple(key) if key else None, mode="merge"))
+    with lake.kept.once():
+        lake.tables.resolve(f"main.{table}" if "." not in table else table)
+        return load(lake, Load(table, rows, key=tuple(key) if key else None, mode="merge"))
 
 
 def _check_target(lake: Lake, request: Load, known: TableInfo | None) -> None:
@@ -145,8 +148,10 @@ def _load(
             source = _no_rows(lake, known)
     cursor = lake.transaction_cursor()
     try:
-        run = replace(run, reason=request.mode, rows_read=_stage(lake, cursor, request, source))
-        return lake.retry(lambda: _commit(lake, cursor, request, run, started, clock))
+        with ExitStack() as until_written:
+            read = _stage(lake, cursor, request, source, until_written)
+            run = replace(run, reason=request.mode, rows_read=read)
+            return lake.retry(lambda: _commit(lake, cursor, request, run, started, clock))
     finally:
         cursor.close()
 
@@ -155,13 +160,20 @@ def _no_rows(lake: Lake, table: TableInfo) -> pa.Table:
     return fetch(execute(lake.cursor(), f"SELECT * FROM lake.{table.sql} LIMIT 0"))
 
 
-def _stage(lake: Lake, cursor: Cursor, request: Load, source: object) -> int:
-    """Put the rows of the source into a temporary table, and count them."""
+def _stage(lake: Lake, cursor: Cursor, request: Load, source: object, until_written: ExitStack) -> int:
+    """Let a temporary table stand for the rows of the source, and count them.
+
+    Rows that are in memory already, in types that the lake can store, are not copied.
+    """
+    import pyarrow as pa
+
     try:
-        with sources.relation(lake, cursor, source, request.format, request.options) as rows:
+        relation = sources.relation(lake, cursor, source, request.format, request.options)
+        rows = until_written.enter_context(relation)
+        if not isinstance(source, pa.Table) or not write.stand_for(cursor, _STAGED, rows):
             write.stage(cursor, _STAGED, f"SELECT * FROM {rows}")
-            check_names(cursor, _STAGED)
-            return sources.count_rows(cursor, _STAGED)
+        check_names(cursor, _STAGED)
+        return sources.count_rows(cursor, _STAGED)
     except InvalidData as error:
         raise _explain(cursor, request, error) from error
 

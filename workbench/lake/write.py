@@ -122,6 +122,15 @@ def stage(
     return columns
 
 
+def stand_for(cursor: Cursor, name: str, relation: str) -> bool:
+    """Let a temporary view stand for a relation if the lake can store its types; return whether it does."""
+    described = execute(cursor, f"DESCRIBE FROM {relation}").fetchall()
+    if any(_stored(row[1]) != row[1] for row in described):
+        return False
+    execute(cursor, f"CREATE OR REPLACE TEMP VIEW {quote(name)} AS FROM {relation}")
+    return True
+
+
 def _whole_types(
     cursor: Cursor, staged: str, columns: Sequence[str], like: Mapping[str, str]
 ) -> dict[str, str]:
