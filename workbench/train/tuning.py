@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-_RESERVE_PER_TRIAL = 0.012  # seconds for logging it
+_RESERVE_PER_TRIAL = 0.012  # seconds of the processor for logging it
 _FINALISTS = 5  # settings that may be fitted on all rows
 _FINALS = 3  # so many of them find time where a fit takes little of the budget
 _RECENT = 5  # trials that tell how long the next one of an algorithm takes
@@ -95,6 +95,7 @@ class _Search:
         self.trials = trials
         self._scores: dict[int, list[float]] = {}
         self._pace: dict[str, float] = {}
+        self._clocks = time.perf_counter(), time.process_time()
         if not self._parts:
             raise InvalidData(
                 f"The training rows of {problem.name!r} cannot be divided so that each part has all classes.",
@@ -252,7 +253,7 @@ class _Search:
         """When the last trial must end, so that the best setting can still be fitted on all rows."""
         if self._limits.last_tree is None:
             return None
-        last = self._limits.last_tree - _RESERVE_PER_TRIAL * len(self.trials)
+        last = self._limits.last_tree - _RESERVE_PER_TRIAL * self._shared() * len(self.trials)
         best = self._ranked()
         refit = self._refit_seconds(best[0]) if best else 0.0
         if not self._stops:
@@ -262,6 +263,11 @@ class _Search:
         assert self._limits.budget is not None
         half = self._limits.started + self._limits.budget / 2
         return min(last, max(half, last - _FINALS * refit if best else half))
+
+    def _shared(self) -> float:
+        """How many times as long as alone the processor takes, for others that want it too."""
+        passed, worked = time.perf_counter() - self._clocks[0], time.process_time() - self._clocks[1]
+        return max(1.0, passed / max(worked, 1e-9)) if passed > 1 else 1.0
 
     def _is_stopped(self) -> bool:
         """Whether to be content with the best so far; without one there would be no model to make."""
