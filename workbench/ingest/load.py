@@ -173,7 +173,7 @@ def _stage(lake: Lake, cursor: Cursor, request: Load, source: object, until_writ
         if not isinstance(source, pa.Table) or not write.stand_for(cursor, _STAGED, rows):
             write.stage(cursor, _STAGED, f"SELECT * FROM {rows}")
         check_names(cursor, _STAGED)
-        return sources.count_rows(cursor, _STAGED)
+        return source.num_rows if isinstance(source, pa.Table) else sources.count_rows(cursor, _STAGED)
     except InvalidData as error:
         raise _explain(cursor, request, error) from error
 
@@ -208,8 +208,7 @@ def _write(lake: Lake, tx: Transaction, request: Load) -> tuple[int, int]:
         return _write_new(lake, tx, request), 0
     staged = fit_columns(tx.cursor, table, _STAGED)
     if request.mode == "append":
-        write.insert_all(tx, table, _STAGED)
-        return sources.count_rows(tx.cursor, _STAGED), 0
+        return write.insert_all(tx, table, _STAGED), 0
     if request.mode == "replace" and (not table.key or table.auto):
         return _replace_all(tx, table)
     complete(tx.cursor, table, _STAGED, _COMPLETE, staged, keep=request.mode == "merge")
@@ -233,17 +232,15 @@ def _write_new(lake: Lake, tx: Transaction, request: Load) -> int:
     table = replace(write.create(tx, "main", request.table, columns), key=key, auto=auto)
     if key:
         lake.tables.declare(tx, "main", request.table, key, auto=auto)
-    write.insert_all(tx, table, _STAGED)
-    return sources.count_rows(tx.cursor, _STAGED)
+    return write.insert_all(tx, table, _STAGED)
 
 
 def _replace_all(tx: Transaction, table: TableInfo) -> tuple[int, int]:
     """Replace the rows of a table without a key of the user's own."""
     row = execute(tx.cursor, f"SELECT count(*) FROM lake.{table.sql}").fetchone()
     execute(tx.cursor, f"DELETE FROM lake.{table.sql}")
-    write.insert_all(tx, table, _STAGED)
     assert row is not None
-    return sources.count_rows(tx.cursor, _STAGED), int(row[0])
+    return write.insert_all(tx, table, _STAGED), int(row[0])
 
 
 def _message(request: Load) -> str:

@@ -42,16 +42,17 @@ _COMPRESSED = (".gz", ".zst", ".bz2")
 def relation(
     lake: Lake, cursor: Cursor, source: object, file_format: str | None, options: Mapping[str, Any] | None
 ) -> Iterator[str]:
-    """Give SQL that stands for the rows of `source` on `cursor`, for as long as the block runs."""
+    """Give SQL that stands for the rows of `source` on `cursor`, for as long as the block runs.
+
+    The cursor is to be closed after it.
+    """
     if isinstance(source, str | Path):
         with _files(cursor, str(source), file_format, options or {}) as sql:
             yield sql
         return
+    # It is registered until the cursor is closed: to take it away asks the lake whether it is no table.
     cursor.register(_INCOMING, to_arrow(lake, source))
-    try:
-        yield _INCOMING
-    finally:
-        cursor.unregister(_INCOMING)
+    yield _INCOMING
 
 
 def to_arrow(lake: Lake, source: object) -> pa.Table | pa.RecordBatchReader:

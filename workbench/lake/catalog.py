@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -96,42 +97,62 @@ def from_text(value: str | None, kind: str) -> Any:
     return value if read is None else read(value)
 
 
-def inlined_rows(
-    cursor: Cursor, table_id: int, columns: Sequence[str], snapshot: int, where: str = ""
-) -> list[Row] | None:
-    """Return the rows of a small table that DuckLake keeps in its catalog, as of a snapshot, oldest first.
-
-    Parameters
-    ----------
-    columns : sequence of str
-        The columns wanted; the snapshot of each row follows them.
-    where : str
-        A condition in the SQL of SQLite.
-
-    Returns
-    -------
-    list of tuple or None
-        None if there are rows of the table elsewhere: in files, or with columns of another time.
+@dataclass(frozen=True, slots=True)
+class Inlined:
+    """Where DuckLake keeps the rows of a small table: a table of its catalog.
 
     Notes
     -----
     https://ducklake.select/docs/stable/specification/tables/ducklake_inlined_data_tables
     """
-    places = ask(
+
+    table_id: int
+    place: str
+
+    def rows(
+        self, cursor: Cursor, columns: Sequence[str], snapshot: int, where: str = ""
+    ) -> list[Row] | None:
+        """Return the rows as of a snapshot, oldest first.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            The columns wanted; the snapshot of each row follows them.
+        where : str
+            A condition in the SQL of SQLite.
+
+        Returns
+        -------
+        list of tuple or None
+            None if there are rows of the table in files too.
+        """
+        wanted = ", ".join(map(quote, columns))
+        condition = f" AND ({where})" if where else ""
+        found = ask(
+            cursor,
+            f"SELECT files, {wanted}, snapshot_id FROM (SELECT count(*) AS files FROM ducklake_data_file "
+            f"WHERE table_id = {self.table_id}) LEFT JOIN (SELECT *, begin_snapshot AS snapshot_id "
+            f"FROM {quote(self.place)}) AS t ON {at(snapshot, 't')}{condition} ORDER BY snapshot_id, row_id",
+        )
+        if found[0][0] != "0":
+            return None
+        return [row[1:] for row in found if row[-1] is not None]
+
+
+def inlined(cursor: Cursor, schema: str) -> dict[str, Inlined]:
+    """Find where the rows of the small tables of a schema are; one whose columns changed has no one place."""
+    rows = ask(
         cursor,
-        "SELECT table_name, (SELECT count(*) FROM ducklake_data_file AS f WHERE f.table_id = i.table_id) "
-        f"FROM ducklake_inlined_data_tables AS i WHERE table_id = {table_id}",
+        f"SELECT t.table_name, t.table_id, i.table_name AS place FROM {TABLES} "
+        "JOIN ducklake_inlined_data_tables AS i ON i.table_id = t.table_id "
+        f"WHERE t.end_snapshot IS NULL AND s.schema_name = {literal(schema)}",
     )
-    if len(places) != 1 or places[0][1] != "0":
-        return None
-    wanted = ", ".join(map(quote, columns))
-    condition = f" AND ({where})" if where else ""
-    return ask(
-        cursor,
-        f"SELECT {wanted}, snapshot_id FROM (SELECT *, begin_snapshot AS snapshot_id "
-        f"FROM {quote(str(places[0][0]))}) AS t WHERE {at(snapshot, 't')}{condition} "
-        "ORDER BY snapshot_id, row_id",
-    )
+    names = [str(row[0]) for row in rows]
+    return {
+        name: Inlined(number(row[1]), str(row[2]))
+        for name, row in zip(names, rows, strict=True)
+        if names.count(name) == 1
+    }
 
 
 def with_literals(where: str, params: Mapping[str, Any] | None) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from workbench.engines.duckdb import Cursor
-from workbench.lake.catalog import TABLES, ask, number
+from workbench.lake.catalog import TABLES, Inlined, ask, inlined, number
 from workbench.lake.entries import UPKEEP, entries
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Kept:
         self._read: dict[str, tuple[int, Any]] = {}
         self._changed: dict[str, int] = {}
         self._numbers: dict[str, int] = {}
+        self._inlined: dict[str, Inlined] = {}
         self._commits: dict[int, Commit] = {}
         self._first = self._seen = -1
 
@@ -176,9 +177,11 @@ class Kept:
         made = known or _read_commits(cursor, f"> {before}")
         return next((each.id for each in made if token in each.extra), None)
 
-    def record_table(self, cursor: Cursor, name: str) -> int:
-        """Return the number of a record table in the catalog."""
-        return self._record_tables(cursor)[name]
+    def inlined(self, cursor: Cursor, table: str) -> Inlined | None:
+        """Return where the rows of a record table are in the catalog; these tables never change."""
+        if table not in self._inlined:
+            self._inlined = inlined(cursor, "mlstore")
+        return self._inlined.get(table)
 
     def _record_tables(self, cursor: Cursor) -> dict[str, int]:
         """Number the record tables as the catalog does; they keep their numbers for ever."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.derivation import Run
 from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import Conflict
-from workbench.lake.catalog import from_text, inlined_rows, with_literals
+from workbench.lake.catalog import from_text, with_literals
 from workbench.lake.record_tables import SPEC
 from workbench.names import quote, quote_all
 
@@ -89,9 +89,11 @@ class Records:
         sight = self._lake.kept.sight(cursor)
         if cursor is None or sight is None or table in sight.touched:
             return None
-        number = self._lake.kept.record_table(cursor, table)
+        place = self._lake.kept.inlined(cursor, table)
+        if place is None:
+            return None
         spec, condition = SPEC[table], with_literals(where, params)
-        rows = inlined_rows(cursor, number, list(spec), sight.head, condition)
+        rows = place.rows(cursor, list(spec), sight.head, condition)
         kinds = (*spec.values(), "BIGINT")
         return rows and [
             tuple(from_text(value, kind) for value, kind in zip(row, kinds, strict=True)) for row in rows

@@ -309,8 +309,8 @@ def create(tx: Transaction, schema: str, name: str, columns: Mapping[str, str]) 
     return table
 
 
-def insert_all(tx: Transaction, table: TableInfo, staged: str, *, sealed: bool = False) -> None:
-    """Insert all rows of a temporary table by column name, as part of the commit `tx`.
+def insert_all(tx: Transaction, table: TableInfo, staged: str, *, sealed: bool = False) -> int:
+    """Insert all rows of a temporary table by column name, as part of the commit `tx`, and count them.
 
     Unless it is `sealed`, the key is checked: before, where the staged rows have the one that `table`
     names, which is faster; else at the end of the commit.
@@ -326,6 +326,8 @@ def insert_all(tx: Transaction, table: TableInfo, staged: str, *, sealed: bool =
     if keyed and not sealed:
         check_added(tx.cursor, table, source)
     columns = quote_all(present)
-    execute(tx.cursor, f"INSERT INTO lake.{table.sql} ({columns}) SELECT {columns} FROM {source}")
+    insert = f"INSERT INTO lake.{table.sql} ({columns}) SELECT {columns} FROM {source}"
+    row = execute(tx.cursor, insert).fetchone()
     if tx.written is not None and not keyed and not sealed:
         tx.written.add(table.qualified)
+    return int(row[0]) if row else 0

@@ -68,11 +68,12 @@ def test_a_stream_is_read_once_however_often_the_commit_is_tried(
     name = "insert_all" if mode == "append" else "apply"
     real, calls = getattr(write, name), []
 
-    def conflict_once(*arguments: Any, **options: Any) -> None:
-        real(*arguments, **options)
+    def conflict_once(*arguments: Any, **options: Any) -> Any:
+        found = real(*arguments, **options)
         calls.append(name)
         if len(calls) == 1:
             raise Conflict("Another writer was faster.")
+        return found
 
     monkeypatch.setattr(write, name, conflict_once)
     stream = pa.table({"id": [2, 3], "v": ["b", "c"]}).to_reader()
