@@ -318,13 +318,15 @@ class Store(Keeping, Serving, Looking):
 
     def append(self, table: str, rows: object) -> Snapshot:
         """Append rows to a table that exists; see `load` for what rows can be."""
-        return self._snapshot(self._followed(append(self._lake, table, rows)))
+        with self._lake.kept.once():
+            return self._snapshot(self._followed(append(self._lake, table, rows)))
 
     def merge(self, table: str, rows: object, key: str | Sequence[str] | None = None) -> Snapshot:
         """Update the rows of a table that have the same key, and add the others."""
-        return self._snapshot(
-            self._followed(merge(self._lake, table, rows, listed(key) if key is not None else None))
-        )
+        with self._lake.kept.once():
+            return self._snapshot(
+                self._followed(merge(self._lake, table, rows, listed(key) if key is not None else None))
+            )
 
     def delete(self, table: str, where: str) -> Snapshot:
         """Delete the rows of a table for which the SQL condition `where` holds."""

@@ -58,7 +58,7 @@ class Endpoint:
         places = zip(binding.key, found, strict=False)
         self.key: pa.Schema = pa.schema([field.with_name(name) for name, field in places])
         self.inputs: pa.Schema = pa.schema(found[len(binding.key) :])
-        self._kind = arrow_type(cursor, self.predictor.value_type)
+        self._kind = arrow_type(self.predictor.value_type)
         # Whatever is loaded late is loaded now, and not when the first request waits for it.
         self.predictor.predict(_batch(self.inputs, []))
         if isinstance(self.predictor, Trained):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from workbench.bind.patience import is_passing
 from workbench.bind.predictors import Predictor
-from workbench.engines.duckdb import Cursor, execute
+from workbench.engines.duckdb import execute, scratch
 from workbench.errors import InvalidRows, ModelError
 
 if TYPE_CHECKING:
@@ -233,8 +234,15 @@ def _said(error: ModelError) -> str:
     )
 
 
-def arrow_type(cursor: Cursor, kind: str) -> pa.DataType:
-    """Return the Arrow type in which the engine gives values of one of its types."""
-    return (
-        execute(cursor, f"SELECT CAST(NULL AS {kind}) AS value").to_arrow_table().schema.field("value").type
-    )
+@lru_cache(maxsize=64)
+def arrow_type(kind: str) -> pa.DataType:
+    """Return the Arrow type in which the engine gives values of one of its types.
+
+    Examples
+    --------
+    >>> arrow_type("FLOAT[]")
+    ListType(list<l: float>)
+    """
+    with scratch() as cursor:
+        nothing = execute(cursor, f"SELECT CAST(NULL AS {kind}) AS value").to_arrow_table()
+    return nothing.schema.field("value").type

@@ -164,7 +164,7 @@ class _Filling:
             yield from (each for each in batches if each.num_rows)
 
     def _asker(self) -> Asker:
-        kind = arrow_type(self.writer, self.work.predictor.value_type)
+        kind = arrow_type(self.work.predictor.value_type)
         return Asker(self.work.predictor, kind, strict=self.work.binding.on_error == "fail")
 
     def _keep(self, rows: pa.RecordBatch, answers: pa.Table) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
@@ -145,9 +146,15 @@ def find_calls(sql: str, names: Collection[str]) -> list[FunctionCall]:
     """Find the calls of the functions `names`; see `workbench.engines.sql.find_calls`."""
     if not any(name in sql.lower() for name in names):
         return []
+    return list(_find_calls(sql, frozenset(names)))
+
+
+# A query that is asked again and again, with other parameters, is read once.
+@lru_cache(maxsize=256)
+def _find_calls(sql: str, names: frozenset[str]) -> tuple[FunctionCall, ...]:
     tokens = tokens_of(sql)
     places = [index for index in range(len(tokens) - 1) if _is_call(tokens, index, names)]
-    return [_read_call(sql, tokens, index) for index in places]
+    return tuple(_read_call(sql, tokens, index) for index in places)
 
 
 def _is_call(tokens: list[Token], index: int, names: Collection[str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import InvalidData, NotFound, Unsupported
@@ -19,15 +19,15 @@ _REAL = re.compile(r"FLOAT|DOUBLE")
 _DECIMAL = re.compile(r"DECIMAL\(.*\)")
 
 
-def check_names(cursor: Cursor, staged: str) -> None:
+def check_names(columns: Iterable[str]) -> None:
     """Refuse columns that no query could read again, because DuckLake has its own of that name.
 
     Raises
     ------
     InvalidData
-        If the temporary table `staged` has a column called `rowid` or `snapshot_id`.
+        If one is called `rowid` or `snapshot_id`.
     """
-    for column in write.stored_columns(cursor, f"temp.{quote(staged)}"):
+    for column in columns:
         if column.lower() in RESERVED:
             raise InvalidData(
                 f"A column cannot be called {column!r}: every table has one of its own; nothing was changed.",

@@ -84,16 +84,14 @@ def load(lake: Lake, request: Load) -> Run:
 
 def append(lake: Lake, table: str, rows: object) -> Run:
     """Append rows to a table that exists."""
-    with lake.kept.once():
-        lake.tables.resolve(f"main.{table}" if "." not in table else table)
-        return load(lake, Load(table, rows))
+    lake.tables.resolve(f"main.{table}" if "." not in table else table)
+    return load(lake, Load(table, rows))
 
 
 def merge(lake: Lake, table: str, rows: object, key: Sequence[str] | None = None) -> Run:
     """Update the rows that have the same key and add the others."""
-    with lake.kept.once():
-        lake.tables.resolve(f"main.{table}" if "." not in table else table)
-        return load(lake, Load(table, rows, key=tuple(key) if key else None, mode="merge"))
+    lake.tables.resolve(f"main.{table}" if "." not in table else table)
+    return load(lake, Load(table, rows, key=tuple(key) if key else None, mode="merge"))
 
 
 def _check_target(lake: Lake, request: Load, known: TableInfo | None) -> None:
@@ -170,9 +168,8 @@ def _stage(lake: Lake, cursor: Cursor, request: Load, source: object, until_writ
     try:
         relation = sources.relation(lake, cursor, source, request.format, request.options)
         rows = until_written.enter_context(relation)
-        if not isinstance(source, pa.Table) or not write.stand_for(cursor, _STAGED, rows):
-            write.stage(cursor, _STAGED, f"SELECT * FROM {rows}")
-        check_names(cursor, _STAGED)
+        columns = write.stand_for(cursor, _STAGED, rows) if isinstance(source, pa.Table) else {}
+        check_names(columns or write.stage(cursor, _STAGED, f"SELECT * FROM {rows}"))
         return source.num_rows if isinstance(source, pa.Table) else sources.count_rows(cursor, _STAGED)
     except InvalidData as error:
         raise _explain(cursor, request, error) from error

@@ -122,13 +122,19 @@ def stage(
     return columns
 
 
-def stand_for(cursor: Cursor, name: str, relation: str) -> bool:
-    """Let a temporary view stand for a relation if the lake can store its types; return whether it does."""
-    described = execute(cursor, f"DESCRIBE FROM {relation}").fetchall()
-    if any(_stored(row[1]) != row[1] for row in described):
-        return False
+def stand_for(cursor: Cursor, name: str, relation: str) -> dict[str, str]:
+    """Let a temporary view stand for a relation, if the lake can store its types; return its columns.
+
+    Returns
+    -------
+    dict of str to str
+        Column names and types; empty if it cannot stand for it.
+    """
+    columns = {row[0]: row[1] for row in execute(cursor, f"DESCRIBE FROM {relation}").fetchall()}
+    if any(_stored(kind) != kind for kind in columns.values()):
+        return {}
     execute(cursor, f"CREATE OR REPLACE TEMP VIEW {quote(name)} AS FROM {relation}")
-    return True
+    return columns
 
 
 def _whole_types(
