@@ -66,12 +66,13 @@ class Refreshing:
                 run = wanted.refresh(self._lake, full=full)
                 self._follow_model(name)
                 return [run]
-        known = within(answers.scheduled(self._lake), name, limits, full=full)
-        runs = refresh(self._lake, known, name, full=full)
-        changed = [each.output for each in known for run in runs if run.name == each.name]
-        if changed:
-            runs += after_write(self._lake, self._on_write(), changed)
-        self._follow_models(runs)
+        with self._lake.kept.once():
+            known = within(answers.scheduled(self._lake), name, limits, full=full)
+            runs = refresh(self._lake, known, name, full=full)
+            changed = [each.output for each in known for run in runs if run.name == each.name]
+            if changed:
+                runs += after_write(self._lake, self._on_write(), changed)
+            self._follow_models(runs)
         return runs
 
     def refit(self, name: str) -> Run:

@@ -265,7 +265,7 @@ def test_the_builder(clean: Visit) -> None:
     expect(statement).to_contain_text("WHEN on write")
     expect(widget.locator("[role=columnheader] .mlw-head").last).to_have_text("hour")
     assert preview(widget) == ["id", "fare", "fare_quantile_bin", "area", "hour"]
-    expect(widget).to_contain_text("20 of 199,800 rows, with statistics of 10,000 of them")
+    expect(widget).to_contain_text("20 of 199,800 rows, with statistics of 10,000 taken at random")
     visit.cell(1).evaluate("element => element.scrollIntoView({block: 'start'})")
     visit.shoot("builder-light")
 
