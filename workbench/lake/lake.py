@@ -187,8 +187,7 @@ class Lake:
     def transaction_cursor(self) -> Cursor:
         """Make a cursor for `pinned` and `commit`; plain names mean the tables of this lake inside these.
 
-        It is made faster than others, for the engine looks at the lake to find the schemas there are,
-        and inside of a transaction it has done so already.
+        It is made faster than others: inside of a transaction the engine knows the schemas already.
         """
         if self._closed:
             raise InvalidData("This store is closed.", hint="Open it again with workbench.connect().")
@@ -237,9 +236,8 @@ class Lake:
 
     def head(self, cursor: Cursor | None = None) -> int:
         """Return the id of the newest snapshot (inside a transaction: of the one it reads)."""
-        row = execute(cursor or self.cursor(), "SELECT id FROM lake.current_snapshot()").fetchone()
-        assert row is not None
-        return int(row[0])
+        found = execute(cursor or self.cursor(), "SELECT id FROM lake.current_snapshot()").fetchall()
+        return int(found[0][0])
 
     @contextmanager
     def pinned(
