@@ -126,6 +126,22 @@ class Visit:
         self.wait_idle(timeout)
         return here.locator(".jp-OutputArea-output")
 
+    def save(self, notebook: str, *contents: str) -> str:
+        """Save a notebook until its text has all of these in it; return what the file says.
+
+        That the page says it is saved tells nothing while a cell runs: it is changed again at once.
+        """
+        file = self.lab.work / notebook
+        missing: list[str] = []
+        for _ in range(60):
+            self.page.keyboard.press("Control+s")
+            self.page.wait_for_timeout(500)  # not `sleep`, which would stop what passes the gate
+            said = file.read_text()
+            missing = [each for each in contents if each not in said]
+            if not missing:
+                return said
+        pytest.fail(f"{notebook} was saved without {missing}")
+
     def restart(self) -> None:
         """Restart the kernel by the menu."""
         self.page.get_by_role("menuitem", name="Kernel", exact=True).click()

@@ -214,13 +214,13 @@ def test_what_is_running_and_its_end(panel: Visit, taxi: Store) -> None:
 
 def test_what_runs_is_seen_again_after_the_page_is_loaded_again(panel: Visit, taxi: Store) -> None:
     connect = f"{LOAD}\n%mlstore connect '{taxi.folder}'"
-    show(panel, panel.lab.write("reloaded", connect, LONG))
+    notebook = panel.lab.write("reloaded", connect, LONG)
+    show(panel, notebook)
     panel.run(0)
     panel.start(1)
     card = panel.page.locator(".mlp-run-now")
     expect(card).to_be_visible()
-    panel.page.keyboard.press("Control+s")
-    expect(panel.page.locator(".jp-mod-dirty")).to_have_count(0)
+    panel.save(notebook, '"execution_count": 1')
     panel.page.goto(panel.page.url.partition("?")[0])
     panel.page.locator(".jp-Notebook").wait_for()
     expect(card).to_contain_text("reloaded/reloaded.ipynb", timeout=30_000)

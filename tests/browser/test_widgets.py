@@ -301,12 +301,11 @@ def test_the_builder(clean: Visit) -> None:
     visit.page.evaluate("() => addEventListener('mlstore:insert-cell', e => e.stopPropagation(), true)")
     widget.get_by_role("button", name="Insert cell").click()
     expect(widget).to_contain_text("Copied: paste it into a cell.")
-    keyboard.press("Control+s")
-    expect(visit.page.locator(".jp-mod-dirty")).to_have_count(0)
-    saved = nbformat.read(visit.lab.work / "builder" / "builder.ipynb", as_version=4)
+    chosen, counted = "quantile_bin(fare, 5) as fare_quantile_bin", "20 of 199,800 rows"
+    saved = nbformat.reads(visit.save("builder/builder.ipynb", chosen, counted), as_version=4)
     static = saved.cells[1].outputs[0].data
-    assert "quantile_bin(fare, 5) as fare_quantile_bin" in static["text/plain"]
-    assert "20 of 199,800 rows" in static["text/html"]
+    assert chosen in static["text/plain"]
+    assert counted in static["text/html"]
     # The cell says the same, so that it changes nothing.
     expect(visit.run(2)).to_contain_text("trips_features@1")
     made = shown(visit, 3)
@@ -419,12 +418,8 @@ def test_a_search_is_stopped_and_keeps_the_best(clean: Visit) -> None:
 
 def test_where_no_subshell_can_be_had_the_button_interrupts(visit: Visit) -> None:
     cell, stop = searching(visit, "interrupted")
-    seen = visit.lab.work / "interrupted" / "interrupted.ipynb"
     expect(cell.locator(".mls-beside")).to_have_count(1)
-    visit.page.keyboard.press("Control+s")
-    expect(visit.page.locator(".jp-mod-dirty")).to_have_count(0)
-    while_searching = seen.read_text()
-    assert "vnd.jupyter.widget-view" in while_searching
+    while_searching = visit.save("interrupted/interrupted.ipynb", "vnd.jupyter.widget-view", "mls-grid")
     refused = "class { constructor() { setTimeout(() => this.onerror()) } close() {} }"
     visit.page.evaluate(f"() => {{ window.WebSocket = {refused} }}")
     stop.click()
@@ -433,7 +428,7 @@ def test_where_no_subshell_can_be_had_the_button_interrupts(visit: Visit) -> Non
     expect(cell).to_contain_text("trials of fares: train again to go on", timeout=60_000)
 
     # As the notebook was saved meanwhile, the board is there, and no button that could do nothing.
-    seen.with_name("seen.ipynb").write_text(while_searching)
+    (visit.lab.work / "interrupted" / "seen.ipynb").write_text(while_searching)
     visit.page.goto("about:blank")
     visit.page.goto(f"{visit.lab.url}/lab/tree/interrupted/seen.ipynb?token={visit.lab.token}&reset")
     expect(cell.locator("table.mls-grid")).to_be_visible()
@@ -466,8 +461,7 @@ def test_a_widget_says_that_its_kernel_is_gone(clean: Visit) -> None:
 
     is_live()
     # Its page is loaded again, while the kernel goes on.
-    visit.page.keyboard.press("Control+s")
-    expect(visit.page.locator(".jp-mod-dirty")).to_have_count(0)
+    visit.save(notebook, "vnd.jupyter.widget-view")
     visit.page.reload()
     visit.page.locator(".jp-Notebook").wait_for()
     expect(widget).to_be_visible(timeout=60_000)
