@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from workbench.engines.duckdb import Cursor
+
+_SECONDS = 0.05
+"""Between two attempts to end a statement."""
 
 
 def read_ahead(cursor: Cursor, batches: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch, None, None]:
@@ -25,5 +28,7 @@ def read_ahead(cursor: Cursor, batches: Iterator[pa.RecordBatch]) -> Generator[p
                 reading = pool.submit(next, batches, None)
                 yield batch
         finally:
-            if not reading.done():
+            # Again and again: what comes before a statement begins, DuckDB forgets.
+            while not reading.done():
                 cursor.interrupt()
+                wait([reading], _SECONDS)

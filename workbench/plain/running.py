@@ -120,9 +120,8 @@ def tell_open(connection_file: Path, stores: Iterable[Path]) -> None:
     told = {"pid": os.getpid(), "stores": sorted(str(each) for each in stores)}
     with suppress(OSError):
         _write(_beside(connection_file), told)
-    alive = opened(connection_file.parent)
     for path in connection_file.parent.glob("mlstore-*.json"):
-        if path.stem.removeprefix("mlstore-") not in alive:  # of a kernel that ended
+        if _stores(path) is None:  # of a kernel that ended
             with suppress(OSError):
                 path.unlink()
 
@@ -131,13 +130,19 @@ def opened(runtime: Path) -> dict[str, list[Path]]:
     """Return, for each kernel that told, the folders of the stores it has open."""
     found: dict[str, list[Path]] = {}
     for path in runtime.glob("mlstore-*.json"):
-        try:
-            told = json.loads(path.read_text(encoding="utf-8"))
-            if _is_alive(told["pid"]):
-                found[path.stem.removeprefix("mlstore-")] = [Path(each) for each in told["stores"]]
-        except (OSError, ValueError, TypeError, KeyError):
-            continue
+        stores = _stores(path)
+        if stores is not None:
+            found[path.stem.removeprefix("mlstore-")] = stores
     return found
+
+
+def _stores(path: Path) -> list[Path] | None:
+    """Read what a kernel told, or None when it is no longer there."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        return [Path(each) for each in told["stores"]] if _is_alive(told["pid"]) else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def kernel_id(connection_file: Path) -> str:

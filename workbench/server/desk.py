@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 ANSWER_SECONDS = 10.0
 GLANCE_SECONDS = 2.0
+_AGAIN_SECONDS = 0.5
 _THREADS = 8
 _AT_ONCE = 2
 _UNUSED_SECONDS = 300.0
@@ -48,6 +49,7 @@ class Desk:
         self._glances = ThreadPoolExecutor(_THREADS, "mlstore-glance")
         self._busy: dict[tuple[Path, bool], int] = {}
         self._open: dict[Path, _Open] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._lock = threading.Lock()
 
     def place(self, id: str) -> Place:
@@ -80,10 +82,6 @@ class Desk:
         try:
             return await self._within(self._questions, place.folder, work, self._answer_seconds)
         except TimeoutError:
-            with self._lock:
-                stuck = self._open.get(place.folder)
-            if stuck is not None:
-                stuck.lake.interrupt()
             raise _busy(place.folder) from None
 
     async def glance(self, folder: Path, look: Callable[[Path], T]) -> T:
@@ -130,7 +128,23 @@ class Desk:
         waited = asyncio.wrap_future(future)
         # What comes after nobody waits any more is looked at too, or asyncio complains in the log.
         waited.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return await asyncio.wait_for(asyncio.shield(waited), seconds)
+        try:
+            return await asyncio.wait_for(asyncio.shield(waited), seconds)
+        except TimeoutError:
+            if pool is self._questions:
+                ending = loop.create_task(self._end(folder, future))
+                self._ending.add(ending)  # asyncio itself would let go of it
+                ending.add_done_callback(self._ending.discard)
+            raise
+
+    async def _end(self, folder: Path, stuck: Future[T]) -> None:
+        """Interrupt a question until it ends: what comes between two statements interrupts none."""
+        while not stuck.done():
+            with self._lock:
+                held = self._open.get(folder)
+            if held is not None:
+                held.lake.interrupt()
+            await asyncio.sleep(_AGAIN_SECONDS)
 
     def _free(self, place: tuple[Path, bool]) -> None:
         self._busy[place] -= 1

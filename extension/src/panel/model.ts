@@ -27,6 +27,8 @@ export interface IContent {
 
 const PERIOD = 1000;
 const LONGEST = 10 * PERIOD;
+/** How often a store may not answer before that is told: where much is running, one look takes long. */
+const MISSES = 3;
 
 export class StoresModel implements IDisposable {
   constructor() {
@@ -125,7 +127,7 @@ export class StoresModel implements IDisposable {
       this._changed.emit();
       throw error; // lets the poll wait longer
     }
-    const stores = answer.data?.stores ?? [];
+    const stores = (answer.data?.stores ?? []).map(each => this._patiently(each));
     const told = JSON.stringify(stores);
     const first = this._stores === null;
     this._stores = stores;
@@ -146,6 +148,16 @@ export class StoresModel implements IDisposable {
     for (const each of stores) {
       void this._read(each.id);
     }
+  }
+
+  /** Leaves a store as it was known while it does not answer for a moment. */
+  private _patiently(store: StoreState): StoreState {
+    const missed = store.problem?.retryable ? (this._missed.get(store.id) ?? 0) + 1 : 0;
+    this._missed.set(store.id, missed);
+    const known = this.store(store.id);
+    return known && !known.problem && missed > 0 && missed < MISSES
+      ? { ...known, kernels: store.kernels }
+      : store;
   }
 
   private async _read(id: string): Promise<void> {
@@ -178,4 +190,5 @@ export class StoresModel implements IDisposable {
   private _contents = new Map<string, IContent>();
   private _unfolded = new Map<string, boolean>();
   private _asked = new Set<string>();
+  private _missed = new Map<string, number>();
 }

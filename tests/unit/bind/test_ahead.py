@@ -35,9 +35,8 @@ def test_all_rows_come_in_order_and_one_batch_is_read_before_it_is_asked_for(lak
 
     ahead = read_ahead(lake.cursor(), noted())
     first = next(ahead)
-    for _ in range(200):
-        if len(read) == 2:
-            break
+    deadline = time.monotonic() + 60
+    while len(read) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(0.05)
     assert len(read) == 2
@@ -46,19 +45,22 @@ def test_all_rows_come_in_order_and_one_batch_is_read_before_it_is_asked_for(lak
     assert readers() == []
 
 
-def test_to_close_it_ends_the_statement(lake: Lake) -> None:
+@pytest.mark.parametrize("seconds", [0, 0.3])
+def test_to_close_it_ends_the_statement(lake: Lake, seconds: float) -> None:
+    """Also one that begins only then, of which DuckDB forgets that it was to be interrupted."""
     cursor = lake.new_cursor()
 
     def endless() -> Iterator[pa.RecordBatch]:
         yield pa.record_batch({"i": [1]})
+        time.sleep(0.1)
         execute(cursor, "SELECT count(*) FROM range(1_000_000_000_000) AS r(i) WHERE hash(i) = 1")
 
     ahead = read_ahead(cursor, endless())
     assert next(ahead).num_rows == 1
-    time.sleep(0.3)
+    time.sleep(seconds)
     started = time.perf_counter()
     ahead.close()
-    assert time.perf_counter() - started < 20
+    assert time.perf_counter() - started < 60
     assert readers() == []
     assert execute(cursor, "SELECT 1").fetchall() == [(1,)]
 

@@ -23,7 +23,8 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _wait(folder: Path, step: str) -> told.Running:
-    for _ in range(200):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         found = running(folder)
         if found and found[0].step == step:
             return found[0]
@@ -90,3 +91,18 @@ def test_a_kernel_tells_which_stores_it_has_open(tmp_path: Path) -> None:
     assert list(opened(tmp_path)) == ["7d0c-11"]
     tell_open(connection_file, [])
     assert [each.name for each in tmp_path.iterdir()] == ["mlstore-7d0c-11.json"]
+
+
+def test_a_kernel_that_tells_while_another_sweeps_up_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_alive = told._is_alive
+
+    def meanwhile(pid: int) -> bool:
+        monkeypatch.setattr(told, "_is_alive", is_alive)
+        tell_open(tmp_path / "kernel-2.json", [tmp_path / "b"])
+        return is_alive(pid)
+
+    monkeypatch.setattr(told, "_is_alive", meanwhile)
+    tell_open(tmp_path / "kernel-1.json", [tmp_path / "a"])
+    assert opened(tmp_path) == {"1": [tmp_path / "a"], "2": [tmp_path / "b"]}
