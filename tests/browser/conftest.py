@@ -5,11 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import shutil
-import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -22,9 +18,10 @@ import nbformat
 import pytest
 from filelock import FileLock
 from nbformat.sign import NotebookNotary
-from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Locator, Page, Route, expect, sync_playwright
 
 import extension
+from tests.jupyter import serving
 
 FLAGS = [
     "--no-sandbox",
@@ -36,6 +33,10 @@ FLAGS = [
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
 IDLE = "Python 3 (ipykernel) | Idle"
+PATIENCE = 60_000
+"""Milliseconds to wait for anything: what else runs may leave it little of the machine."""
+
+expect.set_options(timeout=PATIENCE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -101,8 +102,16 @@ class Visit:
         self.page.locator(".jp-Notebook").wait_for()
         self.wait_idle()
 
-    def wait_idle(self, timeout: float = 120_000) -> None:
-        self.page.get_by_text(IDLE).wait_for(timeout=timeout)
+    def wait_idle(self) -> None:
+        self.page.get_by_text(IDLE).wait_for(timeout=3 * PATIENCE)
+
+    def until(self, holds: Callable[[], bool], what: str) -> None:
+        """Wait for something that no locator can say."""
+        deadline = time.monotonic() + PATIENCE / 1000
+        while not holds():
+            if time.monotonic() > deadline:
+                pytest.fail(f"it did not come about that {what}")
+            self.page.wait_for_timeout(200)  # not `sleep`, which would stop what passes the gate
 
     def cell(self, number: int) -> Locator:
         return self.page.locator(".jp-Notebook .jp-CodeCell").nth(number)
@@ -115,32 +124,85 @@ class Visit:
 
     def start(self, number: int) -> None:
         """Run a cell without waiting for it."""
-        self.cell(number).locator(".cm-content").click()
+        here = self.cell(number)
+        # The number of its last run stays until this one begins, and would be taken for the end of it.
+        here.locator(".jp-InputPrompt").evaluate("prompt => { prompt.textContent = '' }")
+        here.locator(".cm-content").click()
         self.page.keyboard.press("Control+Enter")
 
-    def run(self, number: int, timeout: float = 120_000) -> Locator:
+    def wait_done(self, number: int) -> None:
+        """Wait until a cell that was started is done."""
+        prompt = self.cell(number).locator(".jp-InputPrompt")
+        expect(prompt).to_have_text(re.compile(r"\[\d+\]"), timeout=3 * PATIENCE)
+        self.wait_idle()
+
+    def run(self, number: int) -> Locator:
         """Run a cell, wait until it is done, and return its outputs."""
-        here = self.cell(number)
         self.start(number)
-        expect(here.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]"), timeout=timeout)
-        self.wait_idle(timeout)
-        return here.locator(".jp-OutputArea-output")
+        self.wait_done(number)
+        return self.cell(number).locator(".jp-OutputArea-output")
+
+    def complete(self) -> Locator:
+        """Press Tab, once, and return what is offered."""
+        # Before the editor has come to know the cursor, Tab would indent.
+        self.page.locator(".jp-mod-completer-enabled").first.wait_for(state="attached")
+        self.page.keyboard.press("Tab")
+        return self.page.locator(".jp-Completer-item")
+
+    def type_ahead(self, letters: str, is_found: Callable[[], bool]) -> None:
+        """Type what a list is searched for; where the page is slow, it has forgotten the first letters."""
+
+        def finds() -> bool:
+            self.page.keyboard.type(letters)
+            if is_found():
+                return True
+            self.page.wait_for_timeout(1500)
+            return is_found()
+
+        self.until(finds, f"{letters!r} was found")
+
+    def rest_on(self, word: Locator, told: Locator, text: str) -> None:
+        """Rest the pointer on a word until it is explained; the word may be drawn anew meanwhile."""
+
+        def is_explained() -> bool:
+            self.page.mouse.move(5, 5)
+            word.hover()
+            try:
+                expect(told).to_contain_text(text, timeout=4000)
+            except AssertionError:
+                return False
+            return True
+
+        self.until(is_explained, f"{text!r} was told")
+
+    def show(self, cell: Locator, shown: Locator) -> None:
+        """Scroll to the head of a cell, and again where what stands above it grows meanwhile."""
+
+        def is_in_sight() -> bool:
+            cell.evaluate("element => element.scrollIntoView({block: 'start'})")
+            try:
+                expect(shown).to_be_in_viewport(timeout=2000)
+            except AssertionError:
+                return False
+            return True
+
+        self.until(is_in_sight, "it came into sight")
 
     def save(self, notebook: str, *contents: str) -> str:
         """Save a notebook until its text has all of these in it; return what the file says.
 
         That the page says it is saved tells nothing while a cell runs: it is changed again at once.
         """
-        file = self.lab.work / notebook
-        missing: list[str] = []
-        for _ in range(60):
+        said = ""
+
+        def has_all() -> bool:
+            nonlocal said
             self.page.keyboard.press("Control+s")
-            self.page.wait_for_timeout(500)  # not `sleep`, which would stop what passes the gate
-            said = file.read_text()
-            missing = [each for each in contents if each not in said]
-            if not missing:
-                return said
-        pytest.fail(f"{notebook} was saved without {missing}")
+            said = (self.lab.work / notebook).read_text()
+            return all(each in said for each in contents)
+
+        self.until(has_all, f"{notebook} was saved with {contents} in it")
+        return said
 
     def restart(self) -> None:
         """Restart the kernel by the menu."""
@@ -195,20 +257,6 @@ def _before(variable: str, folder: Path) -> str:
     return os.pathsep.join([str(folder), *filter(None, [os.environ.get(variable)])])
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _answers(url: str) -> bool:
-    try:
-        urllib.request.urlopen(url, timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
 @pytest.fixture(scope="session")
 def built() -> int:
     """Build the JupyterLab extension where its sources are newer; the exit status of that."""
@@ -231,34 +279,9 @@ def lab(built: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     work = root / "work"
     work.mkdir()
     environment = _environment(root)
-    port, token = _free_port(), secrets.token_hex(8)
-    command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
-        *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={work}"),
-        *(f"--IdentityProvider.token={token}", "--LabApp.news_url="),
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    ]
-    log = root / "lab.log"
-    with log.open("wb") as out, subprocess.Popen(command, env=environment, stdout=out, stderr=out) as server:
-        try:
-            url = f"http://127.0.0.1:{port}"
-            deadline = time.monotonic() + 60
-            while not _answers(f"{url}/api/status?token={token}"):
-                if server.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
-                time.sleep(0.1)
-            yield Lab(url, token, work, root / "data", root / "settings")
-        finally:
-            _end(server)
-
-
-def _end(server: subprocess.Popen[bytes]) -> None:
-    """Ask a server to end; a thread of its own that waits for work can keep it, and us, for ever."""
-    server.terminate()
-    try:
-        server.wait(20)
-    except subprocess.TimeoutExpired:
-        server.kill()
+    quiet = ("--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate")
+    with serving("jupyterlab", work, environment, *quiet) as (url, token):
+        yield Lab(url, token, work, root / "data", root / "settings")
 
 
 def _chromium(own: str) -> str | None:
@@ -281,15 +304,19 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def visit(browser: Browser, lab: Lab, request: pytest.FixtureRequest) -> Iterator[Visit]:
     shutil.rmtree(lab.settings, ignore_errors=True)  # a theme that the test before chose
-    lab.settings.mkdir()
+    lab.settings.mkdir(exist_ok=True)
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     here = Visit(page, lab)
     context.route("**/*", _gate(here))
     page.on("pageerror", lambda error: here.errors.append(str(error)))
     yield here
-    here.shoot(f"last-{request.node.name}")
+    with suppress(Error):  # only for whoever looks at what failed
+        here.shoot(f"last-{request.node.name}")
+    # What is asked just now would be answered to a page that is gone.
+    for each in (page, context):
+        each.unroute_all(behavior="ignoreErrors")
     context.close()
     lab.end_kernels()
 

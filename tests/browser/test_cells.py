@@ -48,21 +48,16 @@ def spans(cell: Locator) -> dict[str, str]:
     return found
 
 
-def completions(visit: Visit, number: int, text: str) -> list[str]:
+def coloured(visit: Visit, number: int, *words: str) -> dict[str, str]:
+    """Return the colours of a cell once these words have some: a long text is read bit by bit."""
+    visit.until(lambda: set(words) <= spans(visit.cell(number)).keys(), f"{words} have colours")
+    return spans(visit.cell(number))
+
+
+def offered(visit: Visit, number: int, text: str) -> Locator:
     """Type, press Tab, and return what is offered."""
     visit.type(number, text)
-    items = offered(visit)
-    labels = items.locator(".jp-Completer-match").all_inner_texts()
-    assert len(labels) == len(set(labels)), f"offered twice: {labels}"
-    return labels
-
-
-def offered(visit: Visit) -> Locator:
-    """Press Tab, once, and return what is offered."""
-    visit.page.keyboard.press("Tab")
-    items = visit.page.locator(".jp-Completer-item")
-    items.first.wait_for()
-    return items
+    return visit.complete().locator(".jp-Completer-match")
 
 
 def close(visit: Visit) -> None:
@@ -79,28 +74,29 @@ def test_statements_are_highlighted_while_they_are_typed(visit: Visit) -> None:
     editor = visit.cell(0).locator(".cm-content")
     expect(editor.locator(".mls-own")).to_have_text("one_hot")
     expect(editor.locator(".mls-function:not(.mls-own)")).to_have_text("date_trunc")
-    colours = spans(visit.cell(0))
+    words = ("transform", "KEY", "select", "'day'", "3", "-- what the model learns from")
+    colours = coloured(visit, 0, *words)
     plain = visit.cell(0).locator(".cm-content").evaluate("each => getComputedStyle(each).color")
-    for word in ("transform", "KEY", "select", "'day'", "3", "-- what the model learns from"):
+    for word in words:
         assert colours[word] != plain, word
     assert colours["transform"] == colours["KEY"] == colours["select"]
-    assert spans(visit.cell(1))["def"] == colours["select"]
-    in_lines = spans(visit.cell(2))
+    assert coloured(visit, 1, "def")["def"] == colours["select"]
+    in_lines = coloured(visit, 2, "import", "for", "runs")
     assert in_lines["import"] == in_lines["for"] == in_lines["runs"] == colours["select"]
     # Typed anew, a cell becomes a statement with the word mlstore, and Python again without it.
     visit.type(3, "")
     visit.page.keyboard.press("Control+a")
     visit.page.keyboard.type("%%mlstore\nselect zone from trips")
-    assert spans(visit.cell(3))["select"] == colours["select"]
+    assert coloured(visit, 3, "select")["select"] == colours["select"]
     visit.page.keyboard.press("Control+Home")
     for _ in range(3):
         visit.page.keyboard.press("Delete")
     expect(visit.cell(3).locator(".cm-content")).to_contain_text("lstore")
-    assert "select" not in spans(visit.cell(3))
+    visit.until(lambda: "select" not in spans(visit.cell(3)), "it is Python")
     visit.shoot("cells-light")
     visit.theme("Dark")
     visit.shoot("cells-dark")
-    assert spans(visit.cell(0))["KEY"] != colours["KEY"]
+    visit.until(lambda: spans(visit.cell(0))["KEY"] != colours["KEY"], "the colours are those of the dark")
     assert (visit.outside, visit.errors) == ([], [])
 
 
@@ -110,23 +106,23 @@ def test_completion_knows_the_store_while_the_kernel_is_busy(visit: Visit) -> No
     visit.run(1)
     visit.start(2)
     expect(visit.page.get_by_text("Python 3 (ipykernel) | Busy")).to_be_visible()
-    labels = completions(visit, 3, "%%mlstore\nselect f")
-    assert "from" in labels
+    labels = offered(visit, 3, "%%mlstore\nselect f")
+    expect(labels.filter(has_text=re.compile("^from$"))).to_have_count(1)  # and not twice
     close(visit)
     visit.page.keyboard.type("are, s from harbour_trips")
     for _ in range(len(" from harbour_trips")):
         visit.page.keyboard.press("ArrowLeft")
-    first = offered(visit).first
+    first = visit.complete().first
     expect(first).to_contain_text("started_at")
     expect(first).to_contain_text("timestamp")
     visit.shoot("completing-columns")
     visit.page.keyboard.press("Enter")
     expect(visit.cell(3).locator(".cm-content")).to_contain_text("select fare, started_at from harbour_trips")
-    assert completions(visit, 4, "%%mlstore tra") == ["transform", "train", "trace"]
+    expect(offered(visit, 4, "%%mlstore tra")).to_have_text(["transform", "train", "trace"])
     visit.shoot("completing-verbs")
     close(visit)
     visit.type(4, "in cheap LABEL fare MODEL ridge PARAMS {al")
-    expect(offered(visit)).to_have_count(1)
+    expect(visit.complete()).to_have_count(1)
     visit.page.keyboard.press("Tab")
     expect(visit.cell(4).locator(".cm-content")).to_contain_text("PARAMS {alpha")
     visit.page.get_by_role("button", name="Interrupt").first.click()
@@ -141,7 +137,7 @@ def test_an_answer_that_comes_late_is_offered_all_the_same(visit: Visit) -> None
         route.continue_()
 
     visit.page.route("**/mlstore/api/cells/complete*", slowly)
-    assert completions(visit, 0, "%%mlstore tra") == ["transform", "train", "trace"]
+    expect(offered(visit, 0, "%%mlstore tra")).to_have_text(["transform", "train", "trace"])
     close(visit)
     visit.page.keyboard.press("Tab")
     visit.page.keyboard.type("i")  # what is no longer asked for is not offered
@@ -157,8 +153,7 @@ def test_mistakes_are_underlined_before_and_after_a_run(visit: Visit) -> None:
     )
     place = visit.cell(2).locator(".cm-lintRange-error")
     expect(place).to_have_text("KYE")
-    place.hover()
-    expect(visit.page.locator(".mls-mistake")).to_contain_text("Did you mean 'KEY'?")
+    visit.rest_on(place, visit.page.locator(".mls-mistake"), "Did you mean 'KEY'?")
     visit.shoot("mistakes")
     visit.run(0)
     visit.run(1)
@@ -166,8 +161,7 @@ def test_mistakes_are_underlined_before_and_after_a_run(visit: Visit) -> None:
     after = visit.cell(3).locator(".cm-lintRange-error")
     expect(after).to_have_text("far")
     visit.cell(3).scroll_into_view_if_needed()
-    after.hover()
-    expect(visit.page.locator(".mls-mistake")).to_contain_text("Did you mean 'fare'")
+    visit.rest_on(after, visit.page.locator(".mls-mistake"), "Did you mean 'fare'")
     visit.shoot("mistakes-of-a-run")
     visit.cell(3).locator(".cm-line", has_text="far").click()
     visit.page.keyboard.press("End")
@@ -181,14 +175,13 @@ def test_mistakes_are_underlined_before_and_after_a_run(visit: Visit) -> None:
 def test_words_explain_themselves_and_sql_is_commented_and_laid_out(visit: Visit) -> None:
     untidy = "%%mlstore\nselect zone,count(*) as trips, -- how many\navg(fare) as fare from harbour_trips group by zone order by trips desc, zone, fare limit 20"
     visit.open(visit.lab.write("reading", FEATURES, untidy))
-    visit.cell(0).locator(".mls-own").hover()
     about = visit.page.locator(".mls-about")
-    expect(about).to_contain_text("one_hot(c[, max")
+    visit.rest_on(visit.cell(0).locator(".mls-own"), about, "one_hot(c[, max")
     visit.shoot("explaining")
     visit.page.mouse.move(5, 5)
     expect(about).to_have_count(0)
-    visit.cell(0).locator(".cm-line span", has_text=re.compile("^KEY$")).hover()
-    expect(about).to_contain_text("KEY (cols)")
+    key = visit.cell(0).locator(".cm-line span", has_text=re.compile("^KEY$"))
+    visit.rest_on(key, about, "KEY (cols)")
     editor = visit.cell(1).locator(".cm-content")
     visit.type(1, "")
     visit.page.keyboard.press("Control+/")
@@ -232,11 +225,9 @@ def test_statements_live_in_notebook_7_too(visit: Visit) -> None:
     expect(visit.cell(0).locator(".cm-lintRange-error")).to_have_text("KYE")
     own = visit.cell(0).locator(".mls-own")
     expect(own).to_have_text("one_hot")
-    own.hover()
-    expect(visit.page.locator(".mls-about")).to_contain_text("one_hot(c[, max")
+    visit.rest_on(own, visit.page.locator(".mls-about"), "one_hot(c[, max")
     visit.page.mouse.move(5, 5)
-    visit.type(1, "%%mlstore tra")
-    expect(offered(visit).first).to_contain_text("transform")
+    expect(offered(visit, 1, "%%mlstore tra").first).to_contain_text("transform")
     visit.shoot("notebook-7")
     close(visit)
     lines = visit.cell(2).locator(".cm-line")
@@ -255,8 +246,9 @@ def test_statements_live_in_notebook_7_too(visit: Visit) -> None:
             "limit 20",
         ]
     )
+    expect(visit.page.locator(".jp-Notebook-ExecutionIndicator")).to_have_attribute("data-status", "idle")
     visit.start(3)
-    expect(visit.cell(3).locator(".mlw-row").nth(5)).to_be_visible(timeout=60_000)
+    expect(visit.cell(3).locator(".mlw-row").nth(5)).to_be_visible()
     expect(visit.cell(3).locator(".mls-static")).to_be_hidden()
     visit.shoot("notebook-7-widget")
     assert (visit.outside, said) == ([], [])

@@ -18,7 +18,7 @@ def test_a_card_asks_for_the_parameters_and_makes_a_notebook(visit: Visit, labex
     (lab.work / "templates").mkdir()
     page.goto(f"{lab.url}/lab/tree/templates?token={lab.token}&reset")
     card = page.locator(".jp-LauncherCard", has_text=TITLE)
-    expect(card).to_be_visible(timeout=30_000)
+    expect(card).to_be_visible()
     visit.shoot("launcher")
     card.click()
     form = page.locator(".jp-Dialog")
@@ -43,7 +43,13 @@ def test_the_palette_has_the_templates_and_cancel_makes_nothing(visit: Visit, la
     page, lab = visit.page, visit.lab
     page.goto(f"{lab.url}/lab?token={lab.token}&reset")
     page.locator(".jp-LauncherCard", has_text=TITLE).wait_for()
-    page.keyboard.press("Control+Shift+C")
+    search = page.locator(".lm-CommandPalette-input")
+
+    def is_there() -> bool:
+        page.keyboard.press("Control+Shift+C")
+        return search.count() == 1 and bool(search.evaluate("field => field === document.activeElement"))
+
+    visit.until(is_there, "the palette is open")  # its shortcut may come after the Launcher
     page.keyboard.type("predict a column")
     page.locator(".lm-CommandPalette-item", has_text=TITLE).click()
     page.locator(".jp-Dialog").get_by_role("button", name="Cancel").click()

@@ -25,7 +25,7 @@ def test_a_typed_cell_shows_a_table(visit: Visit) -> None:
     output = visit.run(2)
     table = output.locator("table").last
     expect(table).to_contain_text("zone")
-    assert table.locator("tbody tr").count() == 3
+    expect(table.locator("tbody tr")).to_have_count(3)
     expect(output.last).to_contain_text("3 rows")
     visit.shoot("table")
     assert visit.outside == []
@@ -52,7 +52,7 @@ def test_tab_completes_a_table(visit: Visit) -> None:
     editor = visit.cell(2).locator(".cm-content")
     # One candidate is put in at once; several are listed first.
     found = shown.or_(editor).filter(has_text="harbour_trips").first
-    visit.page.keyboard.press("Tab")
+    visit.complete()
     expect(found).to_be_visible()
     visit.shoot("completion")
     if shown.is_visible():
@@ -71,9 +71,7 @@ def test_the_finished_quickstart(visit: Visit, quickstart: Path) -> None:
     }
     for picture, (statement, output) in shown.items():
         cell = visit.page.locator(".jp-CodeCell", has_text=statement).first
-        expect(cell.locator(output).first).to_be_attached()
-        cell.evaluate("element => element.scrollIntoView({block: 'start'})")
-        expect(cell.locator(output).first).to_be_in_viewport()
+        visit.show(cell, cell.locator(output).first)
         visit.shoot(picture)
     assert visit.outside == []
     assert visit.errors == []
@@ -91,9 +89,9 @@ def test_a_search_shows_its_board_and_goes_on_after_an_interrupt(visit: Visit) -
     visit.run(1)
     visit.start(2)
     board = visit.cell(2).locator("table.mls-grid tbody tr")
-    expect(board.nth(2)).to_be_visible(timeout=120_000)
+    expect(board.nth(2)).to_be_visible(timeout=180_000)
     visit.shoot("search")
     visit.page.get_by_role("button", name="Interrupt").first.click()
-    expect(visit.cell(2)).to_contain_text("trials of fares: train again to go on", timeout=60_000)
+    expect(visit.cell(2)).to_contain_text("trials of fares: train again to go on")
     expect(visit.run(3).last).to_contain_text("was the best of")
     assert visit.outside == []

@@ -34,9 +34,9 @@ def test_loading_imports_nothing_heavy(kernel) -> None:
         "import sys, time\n"
         "from IPython.core.interactiveshell import InteractiveShell\n"
         "shell = InteractiveShell()\n"
-        "begun = time.perf_counter()\n"
+        "begun = time.process_time()\n"  # what else runs may leave it little of the machine
         "shell.run_line_magic('load_ext', 'workbench')\n"
-        "took = time.perf_counter() - begun\n"
+        "took = time.process_time() - begun\n"
         f"print(took, *[n for n in {HEAVY} if n in sys.modules])\n"
         "'''\n"
         "done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)\n"
@@ -148,15 +148,21 @@ def test_a_chosen_chart_renderer_stays(lake) -> None:
 
 SLOW = """
 import time
+from workbench.notebook.progress import Bar
 from workbench.progress import step
-real = type(store).refresh
+real, show, drawn = type(store).refresh, Bar.show, []
 def refresh(self, *args, **known):
     with step("Refreshing late", total=10) as advance:
         advance(4)
-        time.sleep(3.2)
+        begun = time.monotonic()
+        while len(drawn) < 2 and time.monotonic() < begun + 100:
+            time.sleep(0.1)
         advance(6)
     return []
-type(store).refresh = refresh
+def noted(self, tick):
+    show(self, tick)
+    drawn.append(tick)
+type(store).refresh, Bar.show = refresh, noted
 """
 
 
@@ -165,7 +171,7 @@ def test_a_long_step_shows_a_bar_that_goes_away(lake) -> None:
     try:
         cell = lake.run("%mlstore refresh all")
     finally:
-        lake.run("type(store).refresh = real\ndel store")
+        lake.run("type(store).refresh, Bar.show = real, show\ndel store")
     (first,) = cell.of("display_data")
     updates = cell.of("update_display_data")
     assert "Refreshing late · 40 % (4 of 10)" in first["data"]["text/plain"]
@@ -181,7 +187,7 @@ def test_a_notebook_runs_and_keeps_its_displays(tmp_path: Path) -> None:
     notebook = _notebook(
         "%load_ext workbench", FLIGHTS, "%%mlstore\nselect * from flights", "%mlstore tables"
     )
-    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     assert "<table" in notebook.cells[2].outputs[0]["data"]["text/html"]
     assert "flights" in notebook.cells[3].outputs[0]["data"]["text/html"]
     assert (tmp_path / "mlstore").is_dir()
@@ -189,7 +195,7 @@ def test_a_notebook_runs_and_keeps_its_displays(tmp_path: Path) -> None:
 
 def test_an_error_stops_a_notebook(tmp_path: Path) -> None:
     notebook = _notebook("%load_ext workbench", "%mlstore descrbe x", "print('after')")
-    client = NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}})
+    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}})
     with pytest.raises(CellExecutionError) as failed:
         client.execute()
     assert failed.value.ename == "StatementError"

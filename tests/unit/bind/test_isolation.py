@@ -122,7 +122,7 @@ def is_running(process: int) -> bool:
         return False
 
 
-def until(condition: object, seconds: float = 5) -> bool:
+def until(condition: object, seconds: float = 60) -> bool:
     assert callable(condition)
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
@@ -147,7 +147,7 @@ def test_it_is_another_process_which_stays_warm(lake: Lake, folder: Path) -> Non
     assert first != os.getpid()
     assert isolated(lake, "process").predict(rows(1))["value"][0].as_py() == first
     stop_workers(lake.folder)
-    assert not is_running(first)
+    assert until(lambda: not is_running(first))
 
 
 @pytest.mark.parametrize(
@@ -210,12 +210,13 @@ def test_a_copy_made_in_c_answers_nobody(lake: Lake, folder: Path) -> None:
 
 
 def test_a_model_that_hangs_is_ended(lake: Lake, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLSTORE_ISOLATE_SECONDS", "0.3")
+    # A process that does not hang has to answer within it, whatever else runs.
+    monkeypatch.setenv("MLSTORE_ISOLATE_SECONDS", "2.5")
     model = isolated(lake, "hangs")
     started = time.monotonic()
-    with pytest.raises(ModelError, match=r"ended after 0\.3 s") as raised:
+    with pytest.raises(ModelError, match=r"ended after 2\.5 s") as raised:
         model.predict(rows(3))
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 30
     assert "MLSTORE_ISOLATE_SECONDS" in raised.value.hint
     assert model.predict(rows(4))["value"].to_pylist() == [8]
 
@@ -247,10 +248,11 @@ def test_a_model_that_always_ends_its_process_is_given_up(lake: Lake, folder: Pa
     for _ in range(attempts):
         with pytest.raises(ModelError, match="status 9"):
             model.predict(rows(1))
-    started = time.monotonic()
+    (worker,) = warm.workers(lake.folder, "py:bad_models:always_exits")
+    last = worker._process
     with pytest.raises(ModelError, match=f"given up for this run.*{attempts} times"):
         model.predict(rows(1))
-    assert time.monotonic() - started < 0.05, "no process is started for it any more"
+    assert worker._process is last, "no process is started for it any more"
     assert model.predict(rows()).schema.field("value").type == pa.int64(), "its schema is still known"
 
 
@@ -290,7 +292,7 @@ def test_interrupting_ends_the_process(lake: Lake, folder: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         model.predict(rows(3))
     timer.join()
-    assert not is_running(process._process.pid)
+    assert until(lambda: not is_running(process._process.pid))
     assert model.predict(rows(4))["value"].to_pylist() == [8]
 
 
@@ -326,7 +328,7 @@ def test_few_workers_are_kept(lake: Lake, folder: Path, monkeypatch: pytest.Monk
     stop_workers()
     first = isolated(lake, "process").predict(rows(1))["value"][0].as_py()
     assert isolated(lake, "double").predict(rows(1))["value"].to_pylist() == [2]
-    assert not is_running(first)
+    assert until(lambda: not is_running(first))
 
 
 def test_a_worker_in_use_is_not_ended_to_make_room(

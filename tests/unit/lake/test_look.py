@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -113,7 +114,7 @@ def test_a_catalog_that_is_locked_answers_soon(pets: Store) -> None:
         for look in (Lake.look, newest_snapshot):
             with pytest.raises(Conflict, match="locked"):
                 look(pets.folder)
-        assert time.monotonic() - begun < 8
+        assert time.monotonic() - begun < 30
         other.communicate("")
 
 
@@ -148,18 +149,23 @@ def test_a_store_of_another_version(pets: Store, change: str, told: str) -> None
 
 
 def test_what_takes_too_long_is_interrupted(pets: Store) -> None:
-    import threading
+    lake, ended = Lake.look(pets.folder), threading.Event()
 
-    lake = Lake.look(pets.folder)
-    timer = threading.Timer(0.3, lake.interrupt)
-    timer.start()
-    begun = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        lake.run(
-            lake.cursor(), "select count(*) from range(1000000) a, range(1000000) b where a.range > b.range"
-        )
-    assert time.monotonic() - begun < 20
-    timer.join()
+    def interrupt() -> None:
+        while not ended.wait(0.3):  # what comes before the statement begins is lost
+            lake.interrupt()
+
+    beside = threading.Thread(target=interrupt)
+    beside.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            lake.run(
+                lake.cursor(),
+                "select count(*) from range(1000000) a, range(1000000) b where a.range > b.range",
+            )
+    finally:
+        ended.set()
+        beside.join()
     lake.close()
     with pytest.raises(InvalidData, match="closed"):
         lake.new_cursor()

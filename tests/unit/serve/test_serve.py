@@ -47,6 +47,7 @@ class Served:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         self.client = httpx.Client(base_url=self.url, headers=headers, timeout=60)
         while not self.server.started:
+            assert self.thread.is_alive()
             time.sleep(0.01)
 
     def ask(self, name: str, body: object, status: int = 200) -> dict[str, object]:
@@ -109,13 +110,16 @@ def test_an_answer_is_not_held_back_by_the_network(served: Served) -> None:
     """The two halves of an answer go out at once: 40 ms is what the second would wait for the first."""
     [row] = served.store.sql("SELECT * EXCLUDE (id, slow) FROM trip_features WHERE id = 1").rows()
     row = {name: row[name] for name in served.desk.find("slow_prediction").inputs.names}
-    taken = []
-    for _ in range(60):
+
+    def seconds() -> float:
         started = time.perf_counter()
         served.ask("slow_prediction", {"rows": [row]})
-        taken.append(time.perf_counter() - started)
-    # A client acknowledges the first packets of a connection at once.
-    assert min(taken[30:]) < 0.03, taken
+        return time.perf_counter() - started
+
+    for _ in range(30):  # a client acknowledges the first packets of a connection at once
+        seconds()
+    # What else runs may hold back many, but none is quicker than what each would wait for.
+    assert until(lambda: seconds() < 0.03)
 
 
 def test_rows_that_cannot_be_used_are_named_and_the_others_answered(served: Served) -> None:
@@ -236,9 +240,8 @@ def test_requests_are_logged(served: Served) -> None:
         "SELECT binding, model, asked, value, error, milliseconds, asked_at FROM mlstore.requests "
         "WHERE asked IN ('{\"key\": 21}', '{\"key\": 6000}') ORDER BY asked"
     )
-    end = time.monotonic() + 10
-    while len(rows := served.store.sql(query).rows()) < 2 and time.monotonic() < end:
-        time.sleep(0.05)
+    assert until(lambda: len(served.store.sql(query)) == 2)
+    rows = served.store.sql(query).rows()
     assert [row["binding"] for row in rows] == ["trip_features__slow_prediction"] * 2
     assert rows[0]["value"] in {"True", "False"} and rows[0]["error"] is None
     assert rows[1]["value"] is None and "id = 6000" in rows[1]["error"]
@@ -277,7 +280,7 @@ def test_a_new_champion_and_a_new_binding_are_picked_up(served: Served) -> None:
     assert until(lambda: model("again") == 404)
 
 
-def until(condition: Callable[[], bool], seconds: float = 30) -> bool:
+def until(condition: Callable[[], bool], seconds: float = 60) -> bool:
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.05)
@@ -365,26 +368,28 @@ def test_the_command_serves_until_it_is_stopped(
     folder = shutil.copytree(trained_folder, tmp_path / "store")
     words = ["--store", str(folder), "serve", "--port", "0", "--log"]
     environment = {**os.environ, "MLSTORE_TOKEN": ""}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "workbench.cli", *words], stdout=subprocess.PIPE, text=True, env=environment
-    )
-    assert process.stdout is not None
-    lines = [process.stdout.readline()]
-    while not lines[-1].startswith("Token: "):
-        lines.append(process.stdout.readline())
-        assert lines[-1], lines
-    found = re.search(r"http://127\.0\.0\.1:\d+", lines[0])
-    assert found is not None
-    token = lines[-1].removeprefix("Token: ").strip()
-    answer = httpx.post(
-        f"{found[0]}/predict/slow_prediction",
-        json={"keys": [1]},
-        headers={"Authorization": f"Bearer {token}"},
-        timeout=30,
-    )
-    assert answer.json()["model"] == "slow@1"
-    process.send_signal(how)
-    rest = process.communicate(timeout=30)[0]
+    command = [sys.executable, "-m", "workbench.cli", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline()]
+            while not lines[-1].startswith("Token: "):
+                lines.append(process.stdout.readline())
+                assert lines[-1], lines
+            found = re.search(r"http://127\.0\.0\.1:\d+", lines[0])
+            assert found is not None
+            token = lines[-1].removeprefix("Token: ").strip()
+            answer = httpx.post(
+                f"{found[0]}/predict/slow_prediction",
+                json={"keys": [1]},
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=60,
+            )
+            assert answer.json()["model"] == "slow@1"
+            process.send_signal(how)
+            rest = process.communicate(timeout=120)[0]
+        finally:
+            process.kill()
     assert process.returncode == 0
     assert re.search(r"slow_prediction: 1 requests, 1 rows, 0 errors, p50 [\d.]+ ms, p99 [\d.]+ ms", rest)
     assert "Logged 1 rows" in rest

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import socket
-import subprocess
 import sys
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -20,6 +16,7 @@ from typing import Any
 import pytest
 
 import workbench
+from tests.jupyter import serving
 
 ROOT = Path(__file__).resolve().parents[3]
 MODEL = """\
@@ -49,13 +46,15 @@ class Server:
         address = f"{self.url}/mlstore/api/{path}?{urllib.parse.urlencode(query)}"
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"token {self.token if token is None else token}"}
-        with urllib.request.urlopen(urllib.request.Request(address, data, headers), timeout=60) as answer:
+        with urllib.request.urlopen(urllib.request.Request(address, data, headers), timeout=120) as answer:
             return json.load(answer)
 
     def ask(self, path: str, **query: object) -> Any:
-        """Ask, and return the data."""
-        answer = self.request(path, **query)
-        assert answer["problem"] is None, answer["problem"]
+        """Ask, and return the data; again where the store is busy for a moment, as the panel does."""
+        deadline = time.monotonic() + 60
+        while (answer := self.request(path, **query))["problem"] is not None:
+            assert answer["problem"]["retryable"] and time.monotonic() < deadline, answer["problem"]
+            time.sleep(0.1)
         return answer["data"]
 
     def problem(self, path: str, **query: object) -> Any:
@@ -68,7 +67,7 @@ class Server:
         """Return how the store in the folder of this name is."""
         return next((each for each in self.ask("stores")["stores"] if each["path"] == name), None)
 
-    def wait(self, name: str, what: Any, seconds: float = 10) -> Any:
+    def wait(self, name: str, what: Any, seconds: float = 60) -> Any:
         """Wait until `what` holds of a store."""
         deadline = time.monotonic() + seconds
         while not what(state := self.state(name)):
@@ -90,35 +89,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "JUPYTER_CONFIG_PATH": str(ROOT / "extension" / "jupyter"),
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(home / "work")]),
     }
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    token = secrets.token_hex(8)
-    command = [
-        *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"),
-        *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
-        *(f"--ServerApp.root_dir={home / 'work'}", f"--IdentityProvider.token={token}"),
-    ]
-    log = home / "server.log"
-    with log.open("wb") as out, subprocess.Popen(command, env=environment, stdout=out, stderr=out) as process:
-        try:
-            made = Server(f"http://127.0.0.1:{port}", token, home / "work", home / "runtime")
-            deadline = time.monotonic() + 60
-            while not _answers(made):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"the server did not start:\n{log.read_text()}")
-                time.sleep(0.1)
-            yield made
-        finally:
-            process.terminate()
-
-
-def _answers(server: Server) -> bool:
-    try:
-        server.ask("templates")
-    except OSError:
-        return False
-    return True
+    with serving("jupyter_server", home / "work", environment) as (url, token):
+        yield Server(url, token, home / "work", home / "runtime")
 
 
 @pytest.fixture(scope="module")

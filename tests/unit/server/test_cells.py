@@ -24,7 +24,7 @@ def _complete(server: Any, marked: str, **more: object) -> dict[str, Any]:
 
 def _wait(server: Any, marked: str, wanted: set[str], **more: object) -> dict[str, Any]:
     """Complete until all of `wanted` is offered: a store that is busy is left out for the moment."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not wanted <= set(found := _complete(server, marked, **more)):
         assert time.monotonic() < deadline, list(found)
         time.sleep(0.2)
@@ -60,6 +60,7 @@ def test_completion_reads_the_stores_that_the_kernel_has_open(server: Any, trips
 
 def test_words_are_explained(server: Any, trips: Any) -> None:
     cell = "%%mlstore\nselect fare from trips"
+    _wait(server, "%mlstore describe trip|", {"trips"}, path="taxi/some.ipynb")
     said = _ask(server, "about", cell, offset=18, path="taxi/some.ipynb")
     assert said["title"] == "fare: DOUBLE"
     assert _ask(server, "about", "print(1)", offset=2) is None

