@@ -8,7 +8,7 @@ of several snapshots, `_ducklake_internal_snapshot_id` is the snapshot of each
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,12 +27,15 @@ _VIRTUAL = ("filename", "file_row_number")
 
 @dataclass(frozen=True, slots=True)
 class _Deletes:
-    """A delete file: the data file it belongs to, and whether it says the snapshot of each row."""
+    """A delete file: the data file it belongs to, and whether it says the snapshot of each row.
+
+    `exact` ones name no row that had gone before a window in which they were written.
+    """
 
     path: str
     data_file: str
     dated: bool
-    begin: int
+    exact: bool
 
 
 def deletions_query(cursor: Cursor, table: TableInfo, window: Window, columns: Sequence[str]) -> str:
@@ -49,22 +52,32 @@ def deletions_query(cursor: Cursor, table: TableInfo, window: Window, columns: S
         return _feed(table, window, columns)
     parts = []
     emptied = [path for path in before if path not in now]
-    old = f"lake.{table.sql} AT (VERSION => {window.since})"
+    old = f"SELECT {quote_all(columns)} FROM lake.{table.sql} AT (VERSION => {window.since}) WHERE filename"
     if emptied:
-        parts.append(f"SELECT {quote_all(columns)} FROM {old} WHERE filename IN ({_list(emptied)})")
+        parts.append(f"{old} IN ({_list(emptied)})")
     touched = [each for each in known if each.data_file in before]
     if touched:
         _stage_positions(cursor, window, touched)
         places = _few_places(cursor)
-        # A join on the file's name as well would compare a text per row.
+        own = _casts(table, columns)
+        # Opening all files of the table takes longer than reading those few that lost rows, and a join on
+        # the file's name as well would compare a text per row.
         parts += [
-            f"SELECT {quote_all(columns)} FROM {old} WHERE filename = {literal(file)} AND "
-            f"file_row_number IN ({places.get(file) or _places_query(file)})"
-            for file in (each.data_file for each in touched)
+            f"SELECT {own} FROM read_parquet({literal(file)}, hive_partitioning => false) WHERE {chosen}"
+            if each.exact and before[file]
+            else f"{old} = {literal(file)} AND {chosen}"
+            for each, file in ((each, each.data_file) for each in touched)
             if file in places or not places
+            for chosen in (f"file_row_number IN ({places.get(file) or _places_query(file)})",)
         ]
     nothing = f"SELECT {quote_all(columns)} FROM lake.{table.sql} LIMIT 0"
     return " UNION ALL ".join(parts) if parts else f"SELECT * FROM ({nothing})"
+
+
+def _casts(table: TableInfo, columns: Sequence[str]) -> str:
+    """Write the columns of a data file in the types of the table, not all of which Parquet has."""
+    kinds = {name.lower(): kind for name, kind in table.columns.items()}
+    return ", ".join(f"CAST({quote(each)} AS {kinds[each.lower()]}) AS {quote(each)}" for each in columns)
 
 
 def _feed(table: TableInfo, window: Window, columns: Sequence[str]) -> str:
@@ -86,41 +99,50 @@ def _files(cursor: Cursor, table: TableInfo, snapshot: int) -> dict[str, str | N
 
 def _files_before(
     cursor: Cursor, table: TableInfo, window: Window, now: dict[str, str | None]
-) -> Collection[str]:
-    """Name the data files there were at the start of a window; those there are `now` are known."""
+) -> dict[str, bool]:
+    """Name the data files there were at the start of a window, and tell which can be read by themselves.
+
+    Those have the columns that the table has, by the same names; where DuckLake has to fill in or
+    translate some, or has files that others wrote, it reads them.
+    """
     rows = ask(
         cursor,
-        f"SELECT path, end_snapshot FROM ducklake_data_file AS f "
+        "SELECT path, end_snapshot, mapping_id IS NULL AND partition_id IS NULL AND encryption_key IS NULL "
+        "AND begin_snapshot >= (SELECT max(begin_snapshot) FROM ducklake_column AS c WHERE "
+        f"c.table_id = f.table_id AND {at(window.head, 'c')}) FROM ducklake_data_file AS f "
         f"WHERE table_id = {window.table_id} AND {at(window.since, 'f')}",
     )
-    if any(end is not None and number(end) <= window.head for _, end in rows):
-        return _files(cursor, table, window.since)
-    known = {str(path).rpartition("/")[2] for path, _ in rows}
-    return [path for path in now if path.rpartition("/")[2] in known]
+    plain = {_file_name(path): own == "1" for path, _, own in rows}
+    if any(end is not None and number(end) <= window.head for _, end, _ in rows):
+        return {path: plain.get(_file_name(path), False) for path in _files(cursor, table, window.since)}
+    return {path: plain[_file_name(path)] for path in now if _file_name(path) in plain}
 
 
 def _delete_files(cursor: Cursor, window: Window, now: dict[str, str | None]) -> list[_Deletes] | None:
     """Return the delete files with rows that went in the window; None if one is of an unknown kind."""
     rows = ask(
         cursor,
-        "SELECT path, begin_snapshot, partial_max FROM ducklake_delete_file AS d "
-        f"WHERE table_id = {window.table_id} AND {at(window.head, 'd')}",
+        "SELECT path, begin_snapshot, partial_max, EXISTS (SELECT 1 FROM ducklake_delete_file AS e WHERE "
+        "e.data_file_id = d.data_file_id AND e.begin_snapshot < d.begin_snapshot) "
+        f"FROM ducklake_delete_file AS d WHERE table_id = {window.table_id} AND {at(window.head, 'd')}",
     )
-    catalog = {
-        str(path).rpartition("/")[2]: (number(begin), None if last is None else number(last))
-        for path, begin, last in rows
-    }
+    catalog = {_file_name(row[0]): row[1:] for row in rows}
     found = []
     for data_file, path in now.items():
         if path is None:
             continue
-        known = catalog.get(path.rpartition("/")[2])
+        known = catalog.get(_file_name(path))
         if known is None:
             return None
-        begin, last = known
-        if max(begin, last or 0) > window.since:
-            found.append(_Deletes(path, data_file, last is not None, begin))
+        begin, last, again = known
+        if max(number(begin), number(last)) > window.since:
+            dated = last is not None
+            found.append(_Deletes(path, data_file, dated, dated or again == "0"))
     return found
+
+
+def _file_name(path: str | None) -> str:
+    return str(path).rpartition("/")[2]
 
 
 def _stage_positions(cursor: Cursor, window: Window, files: list[_Deletes]) -> None:
