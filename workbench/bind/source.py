@@ -132,7 +132,7 @@ def read_source(lake: Lake, on: str, cursor: Cursor, known: list[TableInfo]) -> 
     if not relation.key:
         raise Unsupported(
             f"{relation.name!r} has no key, so predictions cannot be kept beside its rows.",
-            hint=f"Load it with a key, as in: load {relation.name} FROM … KEY (id).",
+            hint=f"Give it one, as in: ALTER TABLE {relation.name} ADD PRIMARY KEY (id).",
         )
     return Source(relation, relation.key, (relation.qualified,), relation.columns)
 

@@ -46,6 +46,24 @@ class Edge:
     kind: EdgeKind
 
 
+@dataclass(frozen=True, slots=True)
+class PrimaryKey:
+    """A primary key that a statement declares.
+
+    Attributes
+    ----------
+    table : str
+        As it is written.
+    columns : tuple of str
+    statement : str
+        What is left of the statement without it; empty if nothing is.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    statement: str
+
+
 def find_calls(sql: str, names: Collection[str]) -> list[FunctionCall]:
     """Find the calls of the functions `names` (lower case) in `sql`, in the order of the text.
 
@@ -165,6 +183,23 @@ def set_columns(sql: str) -> Mapping[str, frozenset[str]]:
     from workbench.engines import sql_tables
 
     return sql_tables.set_columns(sql)
+
+
+def primary_key(statement: str) -> PrimaryKey | None:
+    """Find the primary key that a CREATE TABLE or ALTER TABLE declares, and the statement without it.
+
+    Examples
+    --------
+    >>> primary_key("create table t (id int primary key, x double)")
+    PrimaryKey(table='t', columns=('id',), statement='create table t (id int , x double)')
+    >>> primary_key("alter table t add primary key (day, city)")
+    PrimaryKey(table='t', columns=('day', 'city'), statement='')
+    >>> primary_key("create table t (id int)") is None
+    True
+    """
+    from workbench.engines import sql_keys
+
+    return sql_keys.primary_key(statement)
 
 
 def normalise(sql: str) -> str:

@@ -118,7 +118,10 @@ def _check_target(lake: Lake, request: Load, known: TableInfo | None) -> None:
             hint="Leave KEY out, or load it under another name.",
         )
     if request.mode == "merge" and not known.key:
-        raise Unsupported(f"{known.name!r} has no key to merge by.", hint="Append, or replace the table.")
+        raise Unsupported(
+            f"{known.name!r} has no key to merge by.",
+            hint=f"Give it one, as in: ALTER TABLE {known.name} ADD PRIMARY KEY (id).",
+        )
 
 
 def _key_columns(key: tuple[str, ...] | str | None) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def read_changes(lake: Lake, table: TableInfo, a: int, b: int) -> ChangeSet:
     if not table.key:
         raise Unsupported(
             f"{table.name!r} has no key, so its rows cannot be followed.",
-            hint=f"Load it with a key, as in: load {table.name} FROM … KEY (id).",
+            hint=f"Give it one, as in: ALTER TABLE {table.name} ADD PRIMARY KEY (id).",
         )
     old, new = (f"(FROM lake.{table.sql} AT (VERSION => {snapshot}))" for snapshot in (a, b))
     with lake.pinned() as (cursor, _):

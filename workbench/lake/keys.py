@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.engines.duckdb import Cursor, execute
-from workbench.errors import InvalidData
+from workbench.errors import InvalidData, NotFound
 from workbench.lake.tables import TableInfo
-from workbench.names import literal, quote, quote_all
+from workbench.names import literal, quote, quote_all, spelled
 
 if TYPE_CHECKING:
     from workbench.lake.lake import Lake, Transaction
@@ -44,6 +44,39 @@ def seal_keys(lake: Lake, tx: Transaction) -> None:
         if table.auto:
             _fill(tx.cursor, table)
         _check_own(tx.cursor, table)
+
+
+def declare_key(
+    lake: Lake, tx: Transaction, name: str, columns: Sequence[str], *, anew: bool = False
+) -> None:
+    """Give a table a key, as part of the commit `tx`; the rows that it has are checked.
+
+    Parameters
+    ----------
+    anew : bool
+        Whether the table was made in this commit, in the place of one that may have had another key.
+
+    Raises
+    ------
+    InvalidData
+        If it has another key already, or one of its rows has none or that of another row.
+    NotFound
+        If there is no such table or column.
+    """
+    table = lake.tables.resolve(name, tx.cursor)
+    key = spelled(columns, table.columns)
+    missing = [column for column in key if column not in table.columns]
+    if missing:
+        raise NotFound.named("column", missing[0], table.columns, within=table.name)
+    if table.key and table.key != key and not anew:
+        raise InvalidData(
+            f"{table.name!r} has the key {_columns(table.key)} already; nothing was changed.",
+            hint=f"Load it under another name: load NEW FROM … KEY {_columns(key)}.",
+        )
+    check_key(tx.cursor, f"lake.{table.sql}", key, table.name)
+    lake.tables.declare(tx, table.schema, table.name, key)
+    if tx.written is not None:
+        tx.written.add(table.qualified)
 
 
 def check_key(cursor: Cursor, rows: str, key: Sequence[str], name: str) -> int:

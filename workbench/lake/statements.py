@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.engines.duckdb import Cursor, classify, execute, fetch
-from workbench.engines.sql import set_columns
+from workbench.engines.sql import primary_key, set_columns
 from workbench.errors import InvalidData, Unsupported, WorkbenchError
+from workbench.lake.keys import declare_key
 from workbench.lake.result import Result
 from workbench.lake.targets import COMMENT, read_targets, refuse_managed, refuse_upkeep
 from workbench.names import quote_name
@@ -24,6 +25,8 @@ Parameters = Mapping[str, Any]
 _VIRTUAL = ("rowid", "snapshot_id")
 _SETTING = re.compile(r"\bpragma\b", re.IGNORECASE)
 _RENAME = re.compile(r"\balter\s+table\b.*\brename\s+to\b", re.IGNORECASE | re.DOTALL)
+_PRIMARY = re.compile(r"\bprimary\s+key\b", re.IGNORECASE)
+_UNLESS = re.compile(r"\btable\s+if\s+not\s+exists\b", re.IGNORECASE)
 _DONE = {
     "insert": "inserted",
     "update": "updated",
@@ -112,7 +115,7 @@ def _write(lake: Lake, sql: str, shown: str, bound: list[tuple[str, dict[str, An
     with lake.commit(_first_words(shown)) as tx:
         _declare_targets(lake, tx, sql, targets)
         for text, values in bound:
-            fetched = fetch(lake.run(tx.cursor, text, values))
+            fetched = _run_declaring(lake, tx, text, values)
             count = _count(fetched)
             if count is None:
                 table = fetched
@@ -121,6 +124,23 @@ def _write(lake: Lake, sql: str, shown: str, bound: list[tuple[str, dict[str, An
         _keep_house(lake, tx, sql)
     message = ", ".join(each for each in done if each) or "done"
     return Result(table, tx.snapshot, time.perf_counter() - clock, shown, message)
+
+
+def _run_declaring(lake: Lake, tx: Transaction, text: str, values: Parameters) -> pa.Table:
+    """Run a statement; a primary key that it declares, which DuckLake does not know, is kept by the store."""
+    import pyarrow as pa
+
+    declared = primary_key(text) if _PRIMARY.search(text) else None
+    if declared is None:
+        return fetch(lake.run(tx.cursor, text, values))
+    if not declared.statement:
+        declare_key(lake, tx, declared.table, declared.columns)
+        return pa.table({})
+    stays = _UNLESS.search(text) is not None and lake.tables.find(declared.table, tx.cursor) is not None
+    done = fetch(lake.run(tx.cursor, declared.statement, values))
+    if not stays:
+        declare_key(lake, tx, declared.table, declared.columns, anew=True)
+    return done
 
 
 def _declare_targets(lake: Lake, tx: Transaction, sql: str, targets: frozenset[str]) -> None:

@@ -143,7 +143,7 @@ def _key_of(here: Head, info: TableInfo) -> tuple[str, ...]:
             f"{info.name!r} cannot be traced. {what} has no rows that can be named.",
             hint="Trace a row of a table it reads."
             if info.kind == "query"
-            else f"Load it with a key, as in: load {info.name} FROM … KEY (id).",
+            else f"Give it a key, as in: ALTER TABLE {info.name} ADD PRIMARY KEY (id).",
         )
     return columns
 
