@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.bind.definition import KIND, OUTPUTS, Binding, bindings
 from workbench.bind.patience import calls_per_second
-from workbench.bind.predictors import Predictor, choose_way
+from workbench.bind.predictors import Predictor, choose_way, prefer_way, way_of
 from workbench.bind.predictors.fastest import SAMPLE_ROWS
-from workbench.bind.refresh import refresh_binding
+from workbench.bind.refresh import fill_new, refresh_binding
 from workbench.bind.source import Source, read_source
 from workbench.bind.view import columns_of, show_bindings, shown_columns
-from workbench.bind.work import find_predictor
-from workbench.derivation import fingerprint
+from workbench.bind.work import Work, find_predictor
+from workbench.derivation import Full, fingerprint
 from workbench.engines.duckdb import execute
 from workbench.errors import Conflict, InvalidData, InvalidRows, NotFound, WorkbenchError
 from workbench.lake import write
 from workbench.lake.circles import find_circle
+from workbench.lake.tables import TableInfo
 from workbench.names import check_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from workbench.lake import Lake, TableInfo
+    from workbench.engines.duckdb import Cursor
+    from workbench.lake import Lake, Transaction
 
 _TRIED = 16
 
@@ -43,30 +47,63 @@ def create_binding(lake: Lake, draft: Binding) -> Binding:
     """
     check_name(draft.column, "bound column")
     _check_options(draft)
-    binding, fresh = lake.retry(lambda: _create(lake, draft))
-    if fresh and binding.mode == "sync":
-        try:
+    binding, behind = lake.retry(lambda: _create(lake, draft))
+    if behind:
+        with _kept(binding):
             refresh_binding(lake, binding)
-        except WorkbenchError as error:
-            kept = f"The binding is there, its values are not: refresh {binding.column} tries again."
-            error.hint = f"{error.hint}\n{kept}".strip()
-            raise
     return binding
 
 
+@contextmanager
+def _kept(binding: Binding) -> Iterator[None]:
+    """Say of a failure that the binding is there all the same."""
+    try:
+        yield
+    except Conflict:
+        raise
+    except WorkbenchError as error:
+        kept = f"The binding is there, its values are not: refresh {binding.column} tries again."
+        error.hint = f"{error.hint}\n{kept}".strip()
+        raise
+
+
 def _create(lake: Lake, draft: Binding) -> tuple[Binding, bool]:
-    """Define a binding; also says whether anything is new."""
-    with lake.pinned() as (cursor, _):
-        known = lake.tables.all(cursor)
-        source = read_source(lake, draft.on, cursor, known)
-        draft = replace(draft, on=lake.tables.resolve(draft.on, among=known).qualified, key=source.key)
-        draft = _as_known(lake, draft)
-        _check_free(lake, draft, source, known)
-        _check_view(lake, draft, source)
-        predictor = find_predictor(lake, cursor, draft, source)
-        columns = _check_inputs(draft, source, predictor)
-        if ":" not in draft.model and columns:
-            _try(predictor, execute(cursor, f"{source.select(columns)} LIMIT {_TRIED}").to_arrow_table())
+    """Define a binding; also says whether it has to be refreshed still."""
+    reader = lake.transaction_cursor()
+    try:
+        with lake.pinned(reader) as (cursor, head):
+            new = _prepare(lake, cursor, draft)
+            if isinstance(new, Binding):
+                return new, False
+            if new.side is not None and new.binding.mode == "sync":
+                with _kept(new.binding):
+                    alone = fill_new(lake, reader, new.work(head, new.side), new.define)
+                return _recorded(lake, new.binding), not alone
+    finally:
+        reader.close()
+    with lake.commit(new.binding.statement) as tx:
+        new.define(tx)
+    return _recorded(lake, new.binding), new.binding.mode == "sync"
+
+
+def _recorded(lake: Lake, binding: Binding) -> Binding:
+    row = lake.records.definition(binding.name)
+    assert row is not None
+    return Binding.from_record(row)
+
+
+def _prepare(lake: Lake, cursor: Cursor, draft: Binding) -> _New | Binding:
+    """Check what is to be bound, and find what it needs; or return the same binding if it is there."""
+    known = lake.tables.all(cursor)
+    source = read_source(lake, draft.on, cursor, known)
+    draft = replace(draft, on=lake.tables.resolve(draft.on, among=known).qualified, key=source.key)
+    draft = _as_known(lake, draft)
+    _check_free(lake, draft, source, known)
+    _check_view(lake, draft, source)
+    predictor = find_predictor(lake, cursor, draft, source)
+    columns = _check_inputs(draft, source, predictor)
+    if ":" not in draft.model and columns:
+        _try(predictor, _sample(cursor, source, columns, _TRIED))
     draft = replace(draft, reads=columns, sources=source.inputs(columns))
     draft = replace(
         draft, fingerprint=fingerprint(KIND, draft.on, draft.model, draft.columns, draft.on_error)
@@ -83,11 +120,12 @@ def _create(lake: Lake, draft: Binding) -> tuple[Binding, bool]:
     if previous and previous["status"] == "active" and not makes:
         same = Binding.from_record(previous)
         if replace(same, version=1, snapshot=None, limits=draft.limits) == draft:
-            return same, False
+            return same
     draft = replace(draft, version=previous["version"] + 1 if previous else 1)
     before = previous["definition"].get("choice") if previous else None
-    draft = draft.chosen(_choose(lake, source, columns, predictor, before))
-    return _define(lake, draft, source, predictor, side if makes else None, previous), True
+    draft = draft.chosen(_choose(cursor, source, columns, predictor, before))
+    table = TableInfo("predictions", draft.name, side, draft.side_key)
+    return _New(lake, draft, source, predictor, table if makes else None, previous)
 
 
 def _try(predictor: Predictor, rows: pa.Table) -> None:
@@ -106,44 +144,70 @@ def _try(predictor: Predictor, rows: pa.Table) -> None:
 
 
 def _choose(
-    lake: Lake,
+    cursor: Cursor,
     source: Source,
     columns: tuple[str, ...],
     predictor: Predictor,
     before: dict[str, Any] | None,
-) -> dict[str, Any] | None:
+) -> Mapping[str, Any] | None:
     """Choose on rows of the table in which way the model is asked, unless that was done `before`."""
     if not hasattr(predictor, "choose") or not columns:
         return None
     if before is not None and before["model"] == predictor.ref:
+        prefer_way(predictor, before)
         return before
-    with lake.pinned() as (cursor, _):
-        rows = execute(cursor, f"{source.select(columns)} LIMIT {SAMPLE_ROWS}").to_arrow_table()
-    return choose_way(predictor, rows)
+    return choose_way(predictor, _sample(cursor, source, columns, SAMPLE_ROWS))
 
 
-def _define(
-    lake: Lake,
-    binding: Binding,
-    source: Source,
-    predictor: Predictor,
-    side: dict[str, str] | None,
-    previous: dict[str, Any] | None,
-) -> Binding:
-    """Record the binding; make its side table, unless `side` is None, and its view."""
-    with lake.commit(f"bind {binding.column} ON {binding.table} MODEL {binding.model}") as tx:
-        if lake.records.definition(binding.name, cursor=tx.cursor) != previous:
+def _sample(cursor: Cursor, source: Source, columns: tuple[str, ...], rows: int) -> pa.Table:
+    return execute(cursor, f"{source.select(columns)} LIMIT {rows}").to_arrow_table()
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """A binding that is checked and not defined yet; `side` is its side table, where that has to be made."""
+
+    lake: Lake
+    binding: Binding
+    source: Source
+    predictor: Predictor
+    side: TableInfo | None
+    previous: dict[str, Any] | None
+
+    def work(self, head: int, side: TableInfo) -> Work:
+        """Say what is to be done at the snapshot `head`: all."""
+        binding = self.binding
+        columns, inputs, plan = binding.reads or (), binding.inputs, Full("first run")
+        return Work(
+            binding, self.source, self.predictor, columns, inputs, {}, head, plan, side, None, filled=False
+        )
+
+    def define(self, tx: Transaction) -> None:
+        """Record the binding; make its side table, if it gets one, and its view.
+
+        Raises
+        ------
+        Conflict
+            If it was bound by somebody else meanwhile, or the table is no longer what it was.
+        """
+        lake, source = self.lake, self.source
+        binding = self.binding.chosen(way_of(self.predictor))
+        if lake.records.definition(binding.name, cursor=tx.cursor) != self.previous:
             raise Conflict(f"{binding.column!r} was bound by somebody else meanwhile.", hint="Run it again.")
-        if side is not None:
-            write.create(tx, "predictions", binding.name, side)
+        base = lake.tables.find(source.base.qualified, tx.cursor)
+        if base != source.base:
+            raise Conflict(
+                f"{source.base.name!r} was changed by somebody else meanwhile.", hint="Run it again."
+            )
+        if self.side is not None:
+            write.create(tx, "predictions", binding.name, self.side.columns)
             lake.tables.declare(tx, "predictions", binding.name, binding.side_key)
             lake.records.set_watermarks(tx, binding.name, {})
         record = binding.to_record()
         lake.records.define(tx, KIND, binding.name, binding.version, binding.fingerprint, record)
-        lake.records.append(tx, "lineage", _lineage_rows(binding, source, predictor))
+        lake.records.append(tx, "lineage", _lineage_rows(binding, source, self.predictor))
         known = [Binding.from_record(row) for row in lake.records.definitions(KIND, cursor=tx.cursor)]
         show_bindings(tx, source.base, [each for each in known if each.view == binding.view])
-    return replace(binding, snapshot=tx.snapshot)
 
 
 def _side_columns(binding: Binding, source: Source, predictor: Predictor) -> dict[str, str]:

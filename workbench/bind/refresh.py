@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Callable, Generator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from workbench.bind.ahead import read_ahead
+from workbench.bind.ahead import in_order, read_ahead
 from workbench.bind.definition import KIND, Binding, bindings
 from workbench.bind.fill import BATCH_ROWS, Asker, arrow_type
-from workbench.bind.predictors import how_asked, way_of
+from workbench.bind.predictors import Shared, how_asked, way_of
+from workbench.bind.side import Waiting
 from workbench.bind.view import show_bindings, shown_columns
-from workbench.bind.work import HASH, Work, look
+from workbench.bind.work import Work, look
 from workbench.derivation import Full, Noop, Plan, Run
 from workbench.engines.duckdb import Cursor, execute, stream
 from workbench.errors import Conflict, InvalidData, WorkbenchError
 from workbench.lake.images import count_rows, is_untouched
 from workbench.lake.keys import check_unique
-from workbench.names import literal, quote, quote_all, quote_name
 from workbench.progress import step
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ CHUNK_SECONDS = 20.0
 """After so many rows, so much, or so long, what was predicted is committed."""
 
 _BOUNDED_BATCH_ROWS = 8_192
-_DONE = "mlstore_predicted"
 
 
 def plan_binding(lake: Lake, binding: Binding, *, full: bool = False) -> Plan:
@@ -76,9 +75,44 @@ def _refresh(
             plans.append(work.plan)
             if isinstance(work.plan, Noop):
                 return Run(binding.name, KIND, "noop", work.plan.reason, seconds=time.perf_counter() - clock)
-            return _Filling(lake, reader, writer, work).run(started, clock)
+            with closing(_Filling(lake, reader, writer, work)) as filling:
+                return filling.run(started, clock)
     finally:
         reader.close()
+        writer.close()
+
+
+def fill_new(lake: Lake, reader: Cursor, work: Work, define: Callable[[Transaction], None]) -> bool:
+    """Predict all rows for a binding that its first commit defines; if the model fails, it is defined alone.
+
+    Parameters
+    ----------
+    reader : Cursor
+        Pinned at the snapshot of `work`.
+
+    Returns
+    -------
+    bool
+        Whether nobody else has committed anything meanwhile.
+    """
+    started, clock = datetime.now(UTC), time.perf_counter()
+    writer = lake.transaction_cursor()
+    try:
+        with closing(_Filling(lake, reader, writer, work, define)) as filling:
+            try:
+                run = filling.run(started, clock)
+            except Conflict:
+                raise
+            except (WorkbenchError, KeyboardInterrupt) as error:
+                if not filling.commits:
+                    # Whoever was interrupted in a commit cannot know whether it came to its end.
+                    with suppress(Conflict), lake.commit(work.binding.statement) as tx:
+                        define(tx)
+                if isinstance(error, WorkbenchError):
+                    _record_failure(lake, work.binding, work.plan, error, started, clock)
+                raise
+            return run.snapshot == work.head + filling.commits
+    finally:
         writer.close()
 
 
@@ -90,15 +124,20 @@ class _Filling:
     reader: Cursor
     writer: Cursor
     work: Work
-    parts: list[pa.RecordBatch] = field(default_factory=list)
-    kept_bytes: int = 0
-    waiting: int = 0
+    define: Callable[[Transaction], None] | None = None
+    waiting: Waiting = field(init=False)
     done: int = 0
-    errors: int = 0
     deleted: int = 0
     seen: int = 0
     commits: int = 0
     gone: str = ""
+
+    def __post_init__(self) -> None:
+        self.waiting = Waiting(self.lake, self.work)
+
+    def close(self) -> None:
+        """Remove what was written and not committed."""
+        self.waiting.close()
 
     def run(self, started: datetime, clock: float) -> Run:
         """Predict what is to be predicted, and commit it."""
@@ -111,10 +150,11 @@ class _Filling:
             )
         self._stage_gone()
         total = self._total()
+        self.waiting.expect(total)
         with step(f"Predicting {binding.column}", total) as advance, closing(self._rows()) as batches:
-            last, asker = time.monotonic(), self._asker()
-            for rows in batches:
-                self._keep(rows, asker.answer(rows))
+            last = time.monotonic()
+            for rows, answers in self._answered(batches):
+                self.waiting.keep(rows, answers)
                 limits.take(rows.num_rows)
                 advance(rows.num_rows)
                 if limits.over:
@@ -122,13 +162,13 @@ class _Filling:
                 if binding.on_error != "fail" and self._is_much(last):
                     self._commit(None, started, clock)
                     last = time.monotonic()
-        left = total - self.done - self.waiting if limits.bounded and total is not None else 0
+        left = total - self.done - self.waiting.rows if limits.bounded and total is not None else 0
         return self._commit(left, started, clock)
 
     def _is_much(self, last: float) -> bool:
         return (
-            self.waiting >= CHUNK_ROWS
-            or self.kept_bytes >= CHUNK_BYTES
+            self.waiting.rows >= CHUNK_ROWS
+            or self.waiting.bytes >= CHUNK_BYTES
             or time.monotonic() - last >= CHUNK_SECONDS
         )
 
@@ -155,7 +195,7 @@ class _Filling:
         if limits.over:
             return
         most = _BOUNDED_BATCH_ROWS if limits.deadline is not None else BATCH_ROWS
-        size = work.binding.batch or min(most, work.predictor.batch_rows)
+        size = work.binding.batch or min(most, work.predictor.batch_rows) // self._callers()
         limit = "" if limits.rows is None else f" LIMIT {limits.rows}"
         schema, rows = stream(execute(self.reader, work.todo() + limit), size)
         # A model that cannot answer about no rows cannot be used at all: no row is to blame for it.
@@ -163,23 +203,31 @@ class _Filling:
         with closing(read_ahead(self.reader, rows)) as batches:
             yield from (each for each in batches if each.num_rows)
 
+    def _answered(
+        self, batches: Generator[pa.RecordBatch, None, None]
+    ) -> Generator[tuple[pa.RecordBatch, pa.Table], None, None]:
+        """Ask the model about each batch: after the first about several at once, where it takes that."""
+        predictor, asker = self.work.predictor, self._asker()
+        for rows in batches:
+            yield rows, asker.answer(rows)
+            if isinstance(predictor, Shared) and self._callers() > 1:
+                # What an asker notes of failures one after the other is of one thread.
+                yield from in_order(
+                    lambda each: (each, self._asker().answer(each)),
+                    batches,
+                    self._callers(),
+                    predictor.share_cores,
+                )
+
+    def _callers(self) -> int:
+        """Say how many threads ask the model; a run that may have to stop has nothing asked ahead."""
+        predictor = self.work.predictor
+        bounded = self.work.binding.limits.bounded
+        return predictor.callers if isinstance(predictor, Shared) and not bounded else 1
+
     def _asker(self) -> Asker:
         kind = arrow_type(self.work.predictor.value_type)
         return Asker(self.work.predictor, kind, strict=self.work.binding.on_error == "fail")
-
-    def _keep(self, rows: pa.RecordBatch, answers: pa.Table) -> None:
-        import pyarrow as pa
-
-        source, binding = self.work.source, self.work.binding
-        keys = {side: rows.column(column) for column, side in zip(source.key, binding.side_key, strict=True)}
-        values = {name: answers[name].combine_chunks() for name in answers.column_names}
-        kept = pa.record_batch({**keys, **values, "input_hash": rows.column(HASH)})
-        # A column of a batch keeps all the others in memory: what is kept is copied.
-        kept = pa.ipc.read_record_batch(kept.serialize(), kept.schema)
-        self.parts.append(kept)
-        self.kept_bytes += kept.nbytes
-        self.waiting += rows.num_rows
-        self.errors += rows.num_rows - kept["error"].null_count
 
     def _stage_gone(self) -> None:
         query = self.work.gone(self.reader)
@@ -199,20 +247,27 @@ class _Filling:
             work.plan.mode,
             work.plan.reason,
             {name: (work.watermarks.get(name), work.head) for name in work.inputs},
-            rows_read=self.waiting,
-            rows_written=self.waiting,
-            details={"model": work.predictor.ref, "errors": self.errors, **how_asked(work.predictor)},
+            rows_read=self.waiting.rows,
+            rows_written=self.waiting.rows,
+            details={"model": work.predictor.ref, "errors": self.waiting.errors, **how_asked(work.predictor)},
         )
         if partial:
             run = replace(run, details={**run.details, "partial": True, "left": left})
-        rows = self.done + self.waiting
-        message = f"predict {binding.column} ON {binding.table}"
+        rows = self.done + self.waiting.rows
+        define = None if self.commits else self.define
+        message = binding.statement if define else f"predict {binding.column} ON {binding.table}"
         if left is None or left or self.commits:
             message += f", {rows:,} rows" + (f", {left:,} left" if left else "")
         with self.lake.commit(message, run_id=run.id, cursor=self.writer) as tx:
-            self._check_alone(tx)
-            self._write(tx)
-            if not self.commits:
+            if define is not None:
+                define(tx)
+            else:
+                self._check_alone(tx)
+            if self.gone:
+                self.deleted = self.waiting.delete(tx, self.gone)
+                self.gone = ""
+            self.waiting.write(tx)
+            if not (self.commits or define):
                 self._show(tx)
             if not partial:
                 marks = dict.fromkeys(work.inputs, work.head)
@@ -220,8 +275,8 @@ class _Filling:
             run = replace(run, rows_deleted=self.deleted, seconds=time.perf_counter() - clock)
             records.append_run(tx, run, started)
         assert tx.snapshot is not None
-        self.seen, self.done, self.waiting, self.kept_bytes, self.parts = tx.snapshot, rows, 0, 0, []
-        self.commits += 1
+        self.waiting.committed()
+        self.seen, self.done, self.commits = tx.snapshot, rows, self.commits + 1
         return replace(run, rows_read=rows, rows_written=rows, snapshot=tx.snapshot)
 
     def _check_alone(self, tx: Transaction) -> None:
@@ -244,47 +299,6 @@ class _Filling:
             raise Conflict(
                 f"{binding.name!r} was refreshed by somebody else meanwhile.", hint="Run it again."
             )
-
-    def _write(self, tx: Transaction) -> None:
-        """Put what waits into the side table, in place of what it replaces."""
-        import pyarrow as pa
-
-        binding = self.work.binding
-        side, key = f"lake.{quote_name(binding.output)}", quote_all(binding.side_key)
-        if self.gone:
-            self.deleted = self._delete(tx, side, self.gone)
-            self.gone = ""
-        if not self.parts:
-            return
-        tx.cursor.register(_DONE, pa.Table.from_batches(self.parts))
-        try:
-            kept = binding.on_error == "keep" and self.errors and self.work.filled
-            if kept:
-                failed = f"SELECT {key} FROM {_DONE} WHERE error IS NOT NULL"
-                execute(
-                    tx.cursor,
-                    f"CREATE OR REPLACE TEMP TABLE mlstore_kept AS SELECT {key}, value AS old_value, "
-                    f"score AS old_score FROM {side} SEMI JOIN ({failed}) USING ({key})",
-                )
-            if self.work.replaces:
-                self._delete(tx, side, _DONE)
-            values = "coalesce(value, old_value), coalesce(score, old_score)" if kept else "value, score"
-            old = f" LEFT JOIN temp.mlstore_kept USING ({key})" if kept else ""
-            # The engine writes what it knows to be the same for all rows in less time.
-            status = "if(error IS NULL, 'ok', 'error'), error" if self.errors else "'ok', NULL"
-            execute(
-                tx.cursor,
-                f"INSERT INTO {side} SELECT {key}, {values}, {status}, "
-                f"{literal(self.work.predictor.ref)}, {self.work.head}, ?, input_hash FROM {_DONE}{old}",
-                [datetime.now(UTC)],
-            )
-        finally:
-            tx.cursor.unregister(_DONE)
-
-    def _delete(self, tx: Transaction, side: str, keys: str) -> int:
-        same = " AND ".join(f"p.{quote(each)} = d.{quote(each)}" for each in self.work.binding.side_key)
-        row = execute(tx.cursor, f"DELETE FROM {side} AS p USING {keys} AS d WHERE {same}").fetchone()
-        return int(row[0]) if row else 0
 
     def _show(self, tx: Transaction) -> None:
         """Record what the model reads now, and make the view anew if it shows something else."""

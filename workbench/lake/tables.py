@@ -164,7 +164,9 @@ class Tables:
         return int(row[0]) if row else 1
 
     def forget(self, tx: Transaction, schema: str, name: str) -> None:
-        """Remove the record of a table's key, as part of the commit `tx`."""
+        """Remove the record of a table's key, if there is one, as part of the commit `tx`."""
+        if (schema, name.lower()) not in self._keys(tx.cursor):
+            return
         self._lake.kept.touch(tx.cursor, "tables")
         execute(tx.cursor, f"DELETE FROM lake.mlstore.tables WHERE {_SAME_TABLE}", [schema, name])
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _FAILURES = (ValueError, TypeError, ArithmeticError, LookupError, RuntimeError, AttributeError)
 _MOST_ONE_HOT = 100
 _FEW_CELLS = 200_000
+_CALLERS = 4  # one reader of rows feeds no more, and each holds a batch
 
 
 def build(
@@ -202,6 +203,29 @@ def name_features(estimator: Any, names: Sequence[str]) -> None:
     """Give a fitted estimator the names of its features, so that it checks and explains by name."""
     if is_boosted(estimator):
         estimator.get_booster().feature_names = list(names)
+
+
+def callers(estimator: Any) -> int:
+    """Say from how many threads at once it is best asked; 1 if it divides the work among the cores itself.
+
+    XGBoost does that too, but its threads wait for each other at the end of every batch, busily: several
+    calls, each with its part of the cores, leave none idle.
+    """
+    divides = is_boosted(estimator) and estimator.booster != "gblinear" and estimator.n_jobs in (None, 0, -1)
+    return min(_threads(), _CALLERS) if divides else 1
+
+
+def share_cores(callers: int) -> None:
+    """Let what XGBoost is asked in this thread from now on leave their part of the cores to other callers."""
+    import xgboost
+
+    xgboost.set_config(nthread=max(1, _threads() // callers))
+
+
+def _threads() -> int:
+    """Count the threads that XGBoost would use."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return min(_cores(), int(wanted)) if wanted.isdigit() else _cores()
 
 
 def rounds(estimator: Any) -> int | None:

@@ -51,6 +51,15 @@ class Fitted:
         rows = typed(rows, self.features, self.preparation, self.ref)
         return encode(self.prepared(rows), self.features)
 
+    @property
+    def callers(self) -> int:
+        """From how many threads at once it is best asked; each of them calls `share_cores` first."""
+        return estimators.callers(self.estimator)
+
+    def share_cores(self) -> None:
+        """Leave the other callers their part of the cores, in this thread."""
+        estimators.share_cores(self.callers)
+
     def predict(self, rows: pa.RecordBatch | pa.Table) -> pa.Table:
         """Predict rows by column name.
 

@@ -12,7 +12,8 @@ import pytest
 
 from tests.unit.bind.bound import bind, column
 from workbench.bind import refresh as refreshing
-from workbench.bind.ahead import read_ahead
+from workbench.bind.ahead import in_order, read_ahead
+from workbench.bind.side import Waiting
 from workbench.engines.duckdb import execute, stream
 from workbench.errors import InvalidData, ModelError
 from workbench.lake import Lake
@@ -110,16 +111,16 @@ def test_values_of_many_bytes_are_committed_in_parts(table: Store, monkeypatch: 
 def test_what_is_kept_of_a_batch_keeps_no_other_column(table: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The columns of a batch of the engine's share their memory: one of them would keep it all."""
     kept: list[pa.RecordBatch] = []
-    keep = refreshing._Filling._keep
+    keep = Waiting.keep
 
-    def watched(self: refreshing._Filling, rows: pa.RecordBatch, answers: pa.Table) -> None:
+    def watched(self: Waiting, rows: pa.RecordBatch, answers: pa.Table) -> None:
         keep(self, rows, answers)
         ours = {each.address for column in self.parts[-1].columns for each in column.buffers() if each}
         theirs = {each.address for column in rows.columns for each in column.buffers() if each}
         assert not ours & theirs
         kept.extend(self.parts)
 
-    monkeypatch.setattr(refreshing._Filling, "_keep", watched)
+    monkeypatch.setattr(Waiting, "keep", watched)
     bind(table)
     assert sum(each.num_rows for each in kept) == 10
 
@@ -137,3 +138,56 @@ def test_a_change_among_many_rows_is_predicted_once(table: Store, models: Module
     found = table.sql("SELECT id, p, p_status FROM predictions.many ORDER BY id").rows()
     assert [row["p"] for row in found] == [140 if each == 7 else each * 2 for each in range(500)]
     assert {row["p_status"] for row in found} == {"ok"}
+
+
+def test_several_threads_work_at_once_and_the_order_stays() -> None:
+    together = threading.Barrier(3, timeout=20)
+    began: list[str] = []
+
+    def work(number: int) -> int:
+        if number < 3:
+            together.wait()
+        time.sleep(0.001 * (7 - number % 7))
+        return number * 2
+
+    found = list(in_order(work, range(40), 3, lambda: began.append(threading.current_thread().name)))
+    assert found == [each * 2 for each in range(40)]
+    assert len(set(began)) == len(began) <= 3
+
+
+def test_what_fails_in_a_thread_is_raised_in_its_turn() -> None:
+    done: list[int] = []
+
+    def work(number: int) -> int:
+        if number == 5:
+            raise ModelError("five")
+        done.append(number)
+        return number
+
+    given = in_order(work, range(1000), 2, lambda: None)
+    assert [next(given) for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(ModelError, match="five"):
+        next(given)
+    assert len(done) < 15
+    assert not [each for each in threading.enumerate() if each.name.startswith("mlstore-caller")]
+
+
+@pytest.mark.parametrize("label", ["y", "many"])
+def test_a_model_asked_in_several_threads_says_the_same(
+    store: Store, monkeypatch: pytest.MonkeyPatch, label: str
+) -> None:
+    monkeypatch.setattr(refreshing, "BATCH_ROWS", 500)
+    store.sql(
+        "CREATE TABLE made AS SELECT i AS id, hash(i) % 100 AS a, hash(i, 1) % 7 AS b, "
+        "a * b / 10.0 AS y, if(a > 50, 'high', 'low') AS many FROM range(6000) AS r(i)"
+    )
+    store.load("t", store.table("made"), key="id")
+    store.train(
+        "m", f"SELECT id, a, b, {label} FROM t WHERE id < 2000", label=label, key="id", model="xgboost"
+    )
+    monkeypatch.setattr("workbench.train.estimators._threads", lambda: 3)
+    store.bind("p", on="t", model="m")
+    rows = store.sql("SELECT id, a, b, p, p_score FROM predictions.t ORDER BY id").to_arrow()
+    wanted = store.predict("m", rows.select(["a", "b"]))
+    assert rows["p"].to_pylist() == wanted["value"].to_pylist()
+    assert rows["p_score"].to_pylist() == wanted["score"].to_pylist()

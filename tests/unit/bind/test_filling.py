@@ -89,8 +89,8 @@ def test_much_is_committed_in_parts(table: Store, monkeypatch: pytest.MonkeyPatc
     before = table._lake.head()
     bind(table, batch=2)
     messages = [row["message"] for row in table.history().rows() if row["snapshot"] > before]
-    assert messages[::-1][1:] == [
-        "predict p ON t, 4 rows",
+    assert messages[::-1] == [
+        "bind p ON t MODEL py:test_models:double, 4 rows",
         "predict p ON t, 8 rows",
         "predict p ON t, 10 rows",
     ]

@@ -15,7 +15,7 @@ from workbench.bind.predictors.function import Function
 from workbench.bind.predictors.hugging_face import HuggingFace
 from workbench.bind.predictors.onnx_file import OnnxFile
 from workbench.bind.predictors.packaged import Packaged
-from workbench.bind.predictors.protocol import BATCH_ROWS, Predictor
+from workbench.bind.predictors.protocol import BATCH_ROWS, Predictor, Shared
 from workbench.bind.predictors.registered import Registered
 from workbench.bind.predictors.trained import Trained
 from workbench.errors import InvalidData, InvalidRows, NotFound
@@ -32,6 +32,7 @@ __all__ = [
     "Function",
     "Predictor",
     "Registered",
+    "Shared",
     "Trained",
     "choose_way",
     "how_asked",

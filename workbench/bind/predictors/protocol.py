@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,4 +48,18 @@ class Predictor(Protocol):
         ModelError
             If the model fails.
         """
+        ...
+
+
+@runtime_checkable
+class Shared(Predictor, Protocol):
+    """A predictor that answers faster when several threads ask it at once."""
+
+    @property
+    def callers(self) -> int:
+        """How many threads should ask it, once it has answered for a batch; 1 if no more than one."""
+        ...
+
+    def share_cores(self) -> None:
+        """Leave the other threads their part of the cores; each calls this first."""
         ...

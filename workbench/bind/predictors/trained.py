@@ -71,6 +71,15 @@ class Trained:
         """The type of the label."""
         return self._model.value_type
 
+    @property
+    def callers(self) -> int:
+        """How many threads should ask it; see `Shared`."""
+        return self._way(0).callers
+
+    def share_cores(self) -> None:
+        """Leave the other threads their part of the cores."""
+        self._way(0).share_cores()
+
     def predict(self, batch: pa.RecordBatch | pa.Table) -> pa.Table:
         """Predict rows; see `Predictor.predict`."""
         if self.choice is None and batch.num_rows >= self._least:
