@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 import workbench
 from workbench.lake import Lake
@@ -25,6 +26,13 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MLSTORE_ISOLATE"] = "none"
 # What tests approve to run is not approved for whoever runs them.
 os.environ["MLSTORE_CONFIG"] = tempfile.mkdtemp(prefix="mlstore-config-")
+
+# The same examples each time, so that nobody's change is refused for what another's example found; others
+# are tried with `--hypothesis-profile=default`. How long one takes tells of what else runs.
+settings.register_profile(
+    "same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

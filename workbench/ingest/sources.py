@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from workbench.engines.duckdb import Cursor, execute, load_extension
+from workbench.engines.feed import feed
 from workbench.errors import InvalidData, NotFound, Unsupported
 from workbench.names import literal
 
@@ -50,8 +51,15 @@ def relation(
         with _files(cursor, str(source), file_format, options or {}) as sql:
             yield sql
         return
+    import pyarrow as pa
+
     # It is registered until the cursor is closed: to take it away asks the lake whether it is no table.
-    cursor.register(_INCOMING, to_arrow(lake, source))
+    rows = to_arrow(lake, source)
+    if isinstance(rows, pa.RecordBatchReader):
+        with feed(cursor, _INCOMING, rows.schema, rows):
+            yield _INCOMING
+        return
+    cursor.register(_INCOMING, rows)
     yield _INCOMING
 
 

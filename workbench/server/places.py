@@ -51,16 +51,20 @@ class Places:
         self._next = 0.0
         self._searching = threading.Lock()
         self._seen: dict[Path, float] = {}
+        self._searched = 0.0
 
     def all(self) -> list[Place]:
-        """List the stores, those that are open first; one that went away is listed for a minute more."""
+        """List the stores, those that are open first; one that went away is listed for a minute or more."""
         now = time.monotonic()
         if now > self._next and self._searching.acquire(blocking=False):
             # A large or distant folder takes long: what was found before is shown meanwhile.
             search = threading.Thread(target=self._search, name="mlstore-search", daemon=True)
             search.start()
             search.join(_PATIENCE_SECONDS)
-        lately = [folder for folder, seen in self._seen.items() if now - seen < _REMEMBERED_SECONDS]
+        # Counted from the last search: where one takes long, the next is far.
+        lately = [
+            folder for folder, seen in self._seen.items() if self._searched - seen < _REMEMBERED_SECONDS
+        ]
         found = {folder: Place(folder) for folder in lately}
         for kernel, folders in opened(self._runtime).items():
             for folder in folders:
@@ -74,6 +78,7 @@ class Places:
             found = list(_search(self.root))
             ended = time.monotonic()
             self._seen = self._seen | dict.fromkeys(found, ended)
+            self._searched = ended
             self._next = ended + max(_EVERY_SECONDS, 10 * (ended - begun))
         finally:
             self._searching.release()

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.engines.duckdb import Cursor, execute
+from workbench.engines.feed import feed
 from workbench.errors import InvalidData, WorkbenchError
 from workbench.lake import write
 from workbench.transform.code import PythonBody, describe_error
@@ -66,9 +67,9 @@ def stage_rows(
             failures.append(error)
             raise
 
-    writer.register("mlstore_stream", pa.RecordBatchReader.from_batches(schema, batches()))
     try:
-        return write.stage(writer, staged, "SELECT * FROM mlstore_stream")
+        with feed(writer, "mlstore_stream", schema, batches()):
+            return write.stage(writer, staged, "SELECT * FROM mlstore_stream")
     except WorkbenchError as error:
         # Arrow turns what went wrong inside the stream into text: raise it as it was.
         raise (failures[0] if failures else error) from None

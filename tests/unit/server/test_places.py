@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -51,3 +52,26 @@ def test_nobody_waits_for_a_slow_folder(tmp_path: Path, monkeypatch: pytest.Monk
     while not there.all():
         assert time.monotonic() - begun < 180
         time.sleep(0.05)
+
+
+def test_what_was_found_stays_until_the_next_search_however_long_one_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = 100.0
+    left = [tmp_path / "store"]
+
+    def search(_root: Path) -> list[Path]:
+        nonlocal passed
+        passed += 20
+        return left
+
+    monkeypatch.setattr(places, "_search", search)
+    monkeypatch.setattr(places, "time", SimpleNamespace(monotonic=lambda: passed))
+    monkeypatch.setattr(places, "_PATIENCE_SECONDS", 60)
+    there = Places(tmp_path, tmp_path)
+    assert _found(there) == ["store"]
+    passed += 190
+    assert _found(there) == ["store"]
+    left = []
+    passed += 20
+    assert _found(there) == []

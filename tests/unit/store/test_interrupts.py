@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import subprocess
 import sys
 import threading
 import time
@@ -70,9 +71,12 @@ def test_a_write(table: Store) -> None:
 
 
 def test_a_load(table: Store) -> None:
+    made: list[int] = []
+
     def trickle() -> Iterator[pa.RecordBatch]:
         for number in range(100, 10_000):
             time.sleep(0.01)
+            made.append(number)
             yield pa.RecordBatch.from_pydict({"id": [number]})
 
     head = table._lake.head()
@@ -84,6 +88,36 @@ def test_a_load(table: Store) -> None:
     assert table._lake.head() == head
     assert len(table.sql("FROM t")) == 2
     assert [row["name"] for row in table.tables().rows()] == ["t"]
+    before = len(made)
+    time.sleep(0.3)
+    assert len(made) == before, "nobody reads on"
+
+
+HURRIED = """
+import _thread, sys, threading, time
+import pyarrow as pa
+import workbench
+
+def trickle():
+    yield pa.RecordBatch.from_pydict({"id": [0]})
+    threading.Timer(0.3, _thread.interrupt_main).start()
+    for number in range(1, 10_000):
+        time.sleep(0.01)
+        yield pa.RecordBatch.from_pydict({"id": [number]})
+
+rows = pa.RecordBatchReader.from_batches(pa.schema([("id", pa.int64())]), trickle())
+try:
+    workbench.connect(sys.argv[1]).load("t", rows)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_the_process_ends_after_it(store: Store) -> None:
+    """A thread that was still reading hung it, or made it crash."""
+    command = [sys.executable, "-c", HURRIED, str(store.folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.stdout, done.returncode) == ("interrupted\n", 0), done.stderr
 
 
 def test_a_definition(table: Store) -> None:
