@@ -18,9 +18,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import ClassVar
+
+_LINE = re.compile(r"^LINE (\d+): ", re.MULTILINE)
 
 
 class WorkbenchError(Exception):
@@ -61,6 +65,40 @@ class WorkbenchError(Exception):
     def _render_traceback_(self) -> list[str]:
         """Show one readable block in IPython in place of a traceback."""
         return [f"{type(self).__name__}: {self}"]
+
+
+@contextmanager
+def below(lines: int) -> Iterator[None]:
+    """Count the lines that errors of SQL name from the user's own text, which stands below so many others.
+
+    Examples
+    --------
+    >>> with below(1):
+    ...     raise StatementError("LINE 2: selec 1", line=2)
+    Traceback (most recent call last):
+    ...
+    workbench.errors.StatementError: LINE 1: selec 1
+    """
+    try:
+        yield
+    except WorkbenchError as error:
+        error.message = _LINE.sub(lambda found: f"LINE {max(int(found[1]) - lines, 1)}: ", error.message)
+        if isinstance(error, StatementError) and error.line is not None:
+            error.line = max(error.line - lines, 1)
+        raise
+
+
+def said(error: BaseException) -> str:
+    """Say what foreign code raised.
+
+    Examples
+    --------
+    >>> said(KeyError("x")), said(SystemExit(3))
+    ("KeyError: 'x'", 'it called exit(3)')
+    """
+    if isinstance(error, SystemExit):
+        return f"it called exit({'' if error.code is None else error.code})"
+    return f"{type(error).__name__}: {error}"
 
 
 class StatementError(WorkbenchError):

@@ -18,7 +18,7 @@ _UNITS = {
 }  # fmt: skip
 
 
-def parse_interval(text: str) -> timedelta:
+def parse_interval(text: object) -> timedelta:
     """Read a length of time such as "90 min" or "1 day 2 hours".
 
     Raises
@@ -31,6 +31,8 @@ def parse_interval(text: str) -> timedelta:
     >>> parse_interval("1 h 30 min")
     datetime.timedelta(seconds=5400)
     """
+    if not isinstance(text, str):
+        raise StatementError(f"{text!r} is no length of time.", hint="Write it as a text, such as '30 min'.")
     amounts = _AMOUNT.findall(text)
     unknown = [unit for _, unit in amounts if unit.lower() not in _UNITS]
     if not amounts or unknown or _AMOUNT.sub("", text).strip():

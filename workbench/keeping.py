@@ -10,14 +10,14 @@ from typing import Any
 from workbench import answers, trust
 from workbench.answers import PlanReport
 from workbench.asking import Asking, version_numbers
-from workbench.bind import Binding, bindings, find_binding, hide_binding
+from workbench.bind import Binding, bindings, bindings_in, find_binding, hide_binding
 from workbench.derivation import Run
 from workbench.engines.duckdb import fetch
 from workbench.errors import InvalidData, NotFound, Unsupported
 from workbench.lake import Result, Snapshot, TableInfo, Transaction
 from workbench.lake.description import Description
 from workbench.lake.difference import diff
-from workbench.lake.history import definition_history, snapshot_at, store_history, table_history
+from workbench.lake.history import definition_history, merged, snapshot_at, store_history, table_history
 from workbench.lake.past import last_table
 from workbench.lake.snapshots import read_snapshot
 from workbench.lake.undo import undo_table
@@ -45,7 +45,8 @@ class Keeping(Asking):
         """List what happened, newest first: in all, or to a table, query, transform, model or binding.
 
         Of a table, also a dropped one, it counts the rows inserted, updated and deleted in each
-        snapshot; of what is kept up to date it says how much was computed, and why.
+        snapshot; of what is kept up to date it says how much was computed, and why. Of a view of
+        predictions it tells of all that is bound in it.
 
         Raises
         ------
@@ -62,6 +63,8 @@ class Keeping(Asking):
             table = last_table(self._lake, name, self._known_names())
         if table.schema == "queries":
             return definition_history(self._lake, table.name)
+        if bound := bindings_in(self._lake, table):
+            return merged([table_history(self._lake, "predictions", each.name) for each in bound])
         return table_history(self._lake, table.schema, table.name)
 
     def diff(self, name: str, a: int | str, b: int | str | None = None) -> Result:
@@ -303,8 +306,7 @@ class Keeping(Asking):
         try:
             binding = find_binding(self._lake, name)
         except NotFound:
-            known = [*self._lake.tables.names(), *registry.names(self._lake)]
-            raise NotFound.named(_KINDS, name, known) from None
+            raise NotFound.named(_KINDS, name, self._known_names()) from None
         return self._drop_binding(binding)
 
     def _refuse_dependents(self, name: str, qualified: str) -> None:

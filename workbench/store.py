@@ -11,10 +11,12 @@ from workbench.bind import Binding, create_binding, follow_columns, reads_predic
 from workbench.bind.isolation import stop_workers
 from workbench.bodies import read_body
 from workbench.derivation import Run
+from workbench.engines.sql import source_tables
 from workbench.errors import InvalidData, Unsupported
 from workbench.ingest import Load, append, load, merge
 from workbench.keeping import Keeping
 from workbench.lake import Lake, Snapshot
+from workbench.lake.inputs import base_tables
 from workbench.lake.snapshots import read_snapshot
 from workbench.looking import Looking
 from workbench.names import listed
@@ -191,7 +193,6 @@ class Store(Keeping, Serving, Looking):
         NotFound
             If a column, algorithm or parameter does not exist.
         """
-        self._check_trigger(name, self._read_trigger(when), [])
         text = query_text(query)
         if reads_predictions(text):
             raise Unsupported(
@@ -218,6 +219,9 @@ class Store(Keeping, Serving, Looking):
             deploy=deploy,
             weight=weight,
         )
+        with self._lake.pinned() as (cursor, _):
+            tables = base_tables(self._lake, source_tables(training.query), source_tables, cursor)
+        self._check_trigger(name, training.when, tables)
         trained = train(self._lake, training)
         self._follow_model(name)
         return trained

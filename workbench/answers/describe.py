@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.answers.catalog import dependents
 from workbench.answers.stale import pending, reason
-from workbench.bind import Binding, find_binding
+from workbench.bind import Binding, bindings_in, find_binding
 from workbench.bind.isolation import describe_isolation
 from workbench.derivation import Derivation
 from workbench.engines.duckdb import execute, fetch
@@ -36,7 +37,7 @@ def describe(lake: Lake, name: str) -> Description:
     """
     ref = Ref.parse(name)
     if ref.name.lower() in {each.lower() for each in registry.names(lake)}:
-        return describe_model(lake, name)
+        return _add_due(lake, describe_model(lake, name), ref.name)
     table = lake.tables.find(ref.name)
     if table is not None and not table.is_side:
         return _describe_relation(lake, table, ref.number)
@@ -49,9 +50,24 @@ def describe(lake: Lake, name: str) -> Description:
     return _describe_binding(lake, binding)
 
 
+def _add_due(lake: Lake, model: Description, name: str) -> Description:
+    """Say after a model's trigger whether it is due, and whether there is anything new to learn from."""
+    newest = registry.get(lake, f"{name}@latest")
+    facts: dict[str, Any] = {}
+    for fact, value in model.facts.items():
+        facts[fact] = value
+        if fact == "when":
+            facts |= due(lake, newest)
+            facts["to be trained again"] = reason(lake, newest) or "no, it is up to date"
+    return replace(model, facts=facts)
+
+
 def _describe_relation(lake: Lake, table: TableInfo, version: int | None) -> Description:
     facts: dict[str, Any] = {"table": table.qualified}
     tables: dict[str, Result] = {}
+    bound = bindings_in(lake, table)
+    if bound:
+        table = replace(table, key=bound[0].key)
     row = execute(lake.cursor(), f"SELECT count(*) FROM lake.{table.sql}").fetchone()
     facts["rows"] = row[0] if row else 0
     facts["key"] = (
@@ -66,6 +82,8 @@ def _describe_relation(lake: Lake, table: TableInfo, version: int | None) -> Des
         query = find_query(lake, table.name)
         if query:
             facts |= {"version": query.version, "reads": ", ".join(query.inputs), "query": query.query}
+    if bound:
+        facts["bound"] = ", ".join(f"{each.column} by {each.model}" for each in bound)
     read_by = dependents(lake, table.qualified)
     if read_by:
         facts["read by"] = ", ".join(read_by)

@@ -1,7 +1,7 @@
 """Models bound to columns: predictions beside the data, and `predict()` in SQL."""
 
 from workbench.bind.create import create_binding
-from workbench.bind.definition import Binding, bindings, find_binding, within
+from workbench.bind.definition import Binding, bindings, bindings_in, find_binding, within
 from workbench.bind.functions import expand_predictions, reads_predictions
 from workbench.bind.limits import Limits
 from workbench.bind.source import hide_binding
@@ -12,6 +12,7 @@ __all__ = [
     "Binding",
     "Limits",
     "bindings",
+    "bindings_in",
     "causes",
     "create_binding",
     "expand_predictions",

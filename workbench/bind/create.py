@@ -102,6 +102,8 @@ def _prepare(lake: Lake, cursor: Cursor, draft: Binding) -> _New | Binding:
     _check_view(lake, draft, source)
     predictor = find_predictor(lake, cursor, draft, source)
     columns = _check_inputs(draft, source, predictor)
+    if draft.columns is not None:
+        draft = replace(draft, columns=tuple(source.spelled(each) for each in draft.columns))
     if ":" not in draft.model and columns:
         _try(predictor, _sample(cursor, source, columns, _TRIED))
     draft = replace(draft, reads=columns, sources=source.inputs(columns))
@@ -235,8 +237,11 @@ def _check_options(draft: Binding) -> None:
 
 
 def _as_known(lake: Lake, draft: Binding) -> Binding:
-    """Spell the column as the binding of this name does, if there is one."""
+    """Spell the column as the binding of this name does, if there is one, and the model as it is called."""
     earlier = lake.records.definition(draft.name)
+    if ":" not in draft.model:
+        name, at, version = draft.model.partition("@")
+        draft = replace(draft, model=f"{lake.records.spelling(name)}{at}{version}")
     return replace(draft, column=earlier["definition"]["column"]) if earlier else draft
 
 

@@ -12,7 +12,7 @@ from workbench.errors import InvalidData, NotFound, Unsupported
 
 if TYPE_CHECKING:
     from workbench.engines.duckdb import Cursor
-    from workbench.lake import Lake
+    from workbench.lake import Lake, TableInfo
 
 KIND = "binding"
 
@@ -191,6 +191,11 @@ def _side_name(column: str, taken: set[str]) -> str:
 def bindings(lake: Lake, cursor: Cursor | None = None) -> list[Binding]:
     """List the bindings of a lake, oldest first."""
     return [Binding.from_record(row) for row in lake.records.definitions(KIND, cursor=cursor)]
+
+
+def bindings_in(lake: Lake, table: TableInfo) -> list[Binding]:
+    """List the bindings whose predictions are read in a view; none of any other table."""
+    return [each for each in bindings(lake) if each.view == table.qualified]
 
 
 def find_binding(lake: Lake, name: str) -> Binding:

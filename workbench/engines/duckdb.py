@@ -201,7 +201,7 @@ def one_query(sql: str) -> str:
     Raises
     ------
     Unsupported
-        If it is more than one statement, or writes.
+        If it is more than one statement, writes, or has parameters.
 
     Examples
     --------
@@ -211,6 +211,9 @@ def one_query(sql: str) -> str:
     statements = classify(sql)
     if len(statements) != 1 or statements[0][1] != "read":
         raise Unsupported("A definition is one query that reads.", hint="Leave the other statements out.")
+    if named := ", $".join(sorted(statements[0][2])):
+        said = f"A definition has no parameters; this one has ${named}."
+        raise Unsupported(said, hint="It is run again by itself: write the value into the query.")
     # Offsets count bytes, and comments are no tokens.
     text = statements[0][0].encode()
     end = len(text)
@@ -313,14 +316,12 @@ def translate(error: duckdb.Error, known: Names | None = None) -> WorkbenchError
         return Conflict(f"Another writer was faster: {text}", hint="Run it again.")
     missing = re.search(r"Table with name (\S+) does not exist", text)
     if missing:
-        return _missing_table(text, missing.group(1), known() if known else ())
+        return _missing_table(text, missing.group(1), known and known())
     column = re.search(r'(?:Referenced column|column named) "([^"]+)"', text)
     if column and isinstance(error, duckdb.BinderException):
         return _missing_column(text)
     if isinstance(error, duckdb.ParserException):
-        line, column_number = _place(text)
-        hint = "The past is read as in: FROM trips AT (VERSION => 17)." if 'near "@"' in text else ""
-        return StatementError(text, hint=hint, line=line, column=column_number)
+        return _not_read(text)
     if isinstance(error, duckdb.BinderException | duckdb.CatalogException | duckdb.NotImplementedException):
         return StatementError(text)
     if isinstance(error, duckdb.OutOfMemoryException):
@@ -330,6 +331,15 @@ def translate(error: duckdb.Error, known: Names | None = None) -> WorkbenchError
     if isinstance(error, duckdb.IOException):
         return StoreCorrupt(text) if ".parquet" in text and "No such file" in text else InvalidData(text)
     return InvalidData(text)
+
+
+def _not_read(text: str) -> WorkbenchError:
+    if "from DuckLake: unterminated quoted string" in text:
+        said = "A text has the character NUL in it, by which the lake finds no rows."
+        return InvalidData(said, hint="Take it out: replace(column, chr(0), '').")
+    line, column = _place(text)
+    hint = "The past is read as in: FROM trips AT (VERSION => 17)." if 'near "@"' in text else ""
+    return StatementError(text, hint=hint, line=line, column=column)
 
 
 def is_locked(error: duckdb.Error) -> bool:
@@ -359,11 +369,11 @@ def _is_conflict(text: str) -> bool:
     )
 
 
-def _missing_table(text: str, name: str, known: Iterable[str]) -> NotFound:
-    plain = name.strip('"').rpartition(".")[2]
-    found = NotFound.named("table", plain, known)
+def _missing_table(text: str, name: str, known: Iterable[str] | None) -> NotFound:
+    found = NotFound.named("table", name.strip('"').rpartition(".")[2], known or ())
     place = text[text.find("\nLINE ") :] if "\nLINE " in text else ""
-    return NotFound(found.message + place, hint=found.hint, nearest=found.nearest)
+    hint = "" if known is None else found.hint
+    return NotFound(found.message + place, hint=hint, nearest=found.nearest)
 
 
 def _missing_column(text: str) -> NotFound:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.engines.duckdb import Cursor, execute
-from workbench.errors import InvalidData, NotFound, Unsupported
+from workbench.errors import InvalidData, NotFound, Unsupported, below
 from workbench.export.flat import flat_columns
 from workbench.names import literal, quote_all
 from workbench.progress import step
@@ -144,7 +144,8 @@ def _copy(
 
 
 def _columns(cursor: Cursor, query: str, label: str | None, features: Sequence[str] | None) -> list[str]:
-    present = [row[0] for row in execute(cursor, f"DESCRIBE SELECT * FROM ({query}\n)").fetchall()]
+    with below(1):
+        present = [row[0] for row in execute(cursor, f"DESCRIBE SELECT * FROM (\n{query}\n)").fetchall()]
     chosen = list(features) if features is not None else [column for column in present if column != label]
     wanted = ([label] if label is not None else []) + chosen
     for column in wanted:

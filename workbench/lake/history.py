@@ -115,6 +115,14 @@ def table_history(lake: Lake, schema: str, name: str) -> Result:
     return Result(rows, head, time.perf_counter() - clock)
 
 
+def merged(histories: Sequence[Result]) -> Result:
+    """Put the histories of several tables together, the newest first."""
+    import pyarrow as pa
+
+    rows = pa.concat_tables([each.to_arrow() for each in histories]).sort_by([("snapshot", "descending")])
+    return Result(rows, histories[0].snapshot, sum(each.seconds for each in histories))
+
+
 def definition_history(lake: Lake, name: str) -> Result:
     """List what happened to a named query or a model, newest first: versions, deployments, the drop.
 

@@ -100,8 +100,9 @@ class Tables:
         return table_ids(cursor, self._lake.head(cursor) if sight is None else sight.head)
 
     def names(self, cursor: Cursor | None = None) -> list[str]:
-        """List the plain names of all relations but the records."""
-        return sorted({table.name for table in self.all(cursor) if table.kind != "record"})
+        """List the plain names of all relations but the records and what bindings fill."""
+        shown = (table for table in self.all(cursor) if table.kind != "record" and not table.is_side)
+        return sorted({table.name for table in shown})
 
     def find(
         self, name: str, cursor: Cursor | None = None, *, among: Sequence[TableInfo] | None = None

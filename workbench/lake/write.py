@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workbench.engines.duckdb import Cursor, execute
-from workbench.errors import Conflict, InvalidData
+from workbench.errors import Conflict, InvalidData, below
 from workbench.lake.images import is_untouched
 from workbench.lake.keys import check_added
 from workbench.lake.tables import TableInfo
@@ -104,7 +104,8 @@ def stage(
         Column names and types.
     """
     raw = f"{name}_raw"
-    execute(cursor, f"CREATE OR REPLACE TEMP TABLE {quote(raw)} AS {query}", params)
+    with below(1):
+        execute(cursor, f"CREATE OR REPLACE TEMP TABLE {quote(raw)} AS\n{query}", params)
     described = execute(cursor, f"DESCRIBE FROM temp.{quote(raw)}").fetchall()
     columns = {row[0]: _stored(row[1]) for row in described}
     wide = [row[0] for row in described if row[1] in _WIDE]

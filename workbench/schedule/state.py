@@ -66,7 +66,8 @@ def _share(
         since = watermarks.get(table.qualified)
         if since is None:
             continue
-        present = [name for name in columns if name in table.columns]
+        wanted = {name.lower() for name in columns}
+        present = [name for name in table.columns if name.lower() in wanted]
         if columns and not present:
             continue
         found = count_changed_rows(cursor, table, since, head, present)

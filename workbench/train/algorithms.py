@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import InvalidData, NotFound, Unsupported
+from workbench.errors import InvalidData, NotFound, Unsupported, said
 from workbench.ranges import Range
 from workbench.train.label import UNSUPERVISED
 from workbench.train.parameters import check_range, check_values
@@ -100,8 +100,6 @@ _OURS = {
 _WEIGHTED = ("XGBClassifier", "XGBRFClassifier", "TabTransformerClassifier")
 """Estimators without class weights of their own: their rows are weighted."""
 
-_ALIASES = {"eta": "learning_rate", "lambda": "reg_lambda", "alpha": "reg_alpha", "min_split_loss": "gamma"}
-
 _NATIVE = ("xgboost.", "lightgbm.", "sklearn.ensemble._hist_gradient_boosting.", "sklearn.dummy.", _DEEP)
 _SCALED = (
     "sklearn.linear_model.",
@@ -122,6 +120,18 @@ class Choice:
     name: str
     params: Mapping[str, Any]
     reason: str = ""
+
+
+def short_name(model: str) -> str:
+    """Return a short name as it is spelt here, whatever the case of its letters; import paths stay.
+
+    Examples
+    --------
+    >>> short_name("XGBoost"), short_name("sklearn.svm.NuSVC")
+    ('xgboost', 'sklearn.svm.NuSVC')
+    """
+    lowered = model.lower()
+    return lowered if lowered == "auto" or lowered in ALGORITHMS else model
 
 
 def choose(model: str, params: Mapping[str, Any], rows: int) -> Choice:
@@ -229,18 +239,6 @@ def needs(model: str, task: Task) -> Needs:
     return "scaled" if cls.__module__.startswith(_SCALED) else "complete"
 
 
-def canonical(model: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Write parameters by the names that XGBoost's estimators have, where its own other ones are used.
-
-    Examples
-    --------
-    >>> canonical("xgboost", {"eta": 0.1, "max_depth": 3})
-    {'learning_rate': 0.1, 'max_depth': 3}
-    """
-    boosted = model in ("auto", "xgboost") or model.startswith("xgboost.")
-    return {_ALIASES.get(name, name) if boosted else name: value for name, value in params.items()}
-
-
 def class_path(name: str, task: Task) -> str:
     """Return the import path of the class a name means for a task."""
     kind = task if task == "regression" or task in UNSUPERVISED else _CLASSES
@@ -322,12 +320,16 @@ def load_class(path: str) -> type[Any]:
             f"There is no algorithm {path!r}: {error}.",
             hint=f"Install its package, or choose one of {', '.join(ALGORITHMS)}.",
         ) from error
+    except (Exception, SystemExit) as error:  # foreign code may raise anything
+        raise Unsupported(f"{module} cannot be imported: {said(error)}") from error
     if found is None:
         raise NotFound.named("class", name, dir(importlib.import_module(module)), within=module)
     answers = any(hasattr(found, each) for each in ("predict", "inverse_transform"))
-    if not isinstance(found, type) or not (hasattr(found, "fit") and answers):
+    if not isinstance(found, type) or not (
+        answers and hasattr(found, "fit") and hasattr(found, "get_params")
+    ):
         raise Unsupported(
-            f"{path} is not an estimator: it has no fit and predict.",
+            f"{path} is not an estimator as scikit-learn has them: with fit, predict and get_params.",
             hint=f"Choose a class of scikit-learn, or one of {', '.join(ALGORITHMS)}.",
         )
     return found

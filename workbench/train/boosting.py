@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import InvalidData
+from workbench.errors import InvalidData, NotFound
 from workbench.progress import step
 from workbench.train import memory
 from workbench.train.spool import Numbers
@@ -118,6 +118,38 @@ def fit_boosted(
     booster.feature_types = None
     estimator.load_model(booster.save_raw("ubj"))
     return grown
+
+
+def by_place(params: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Write constraints that name features by their places, for the matrix of the training has no names.
+
+    Raises
+    ------
+    NotFound
+        If there is no such feature.
+
+    Examples
+    --------
+    >>> by_place({"monotone_constraints": {"price": -1}}, ["size", "price"])
+    {'monotone_constraints': (0, -1)}
+    >>> by_place({"interaction_constraints": [["size", "price"]]}, ["size", "price"])
+    {'interaction_constraints': '[[0, 1]]'}
+    """
+    places = {name.lower(): place for place, name in enumerate(names)}
+
+    def place(name: str) -> int:
+        if name.lower() not in places:
+            raise NotFound.named("feature", name, names)
+        return places[name.lower()]
+
+    found = dict(params)
+    if isinstance(named := params.get("monotone_constraints"), Mapping):
+        signs = {place(name): sign for name, sign in named.items()}
+        found["monotone_constraints"] = tuple(signs.get(each, 0) for each in range(len(names)))
+    groups = params.get("interaction_constraints")
+    if isinstance(groups, list | tuple) and all(isinstance(name, str) for group in groups for name in group):
+        found["interaction_constraints"] = str([[place(name) for name in group] for group in groups])
+    return found
 
 
 def _parameters(estimator: Any, rows: Examples) -> dict[str, Any]:

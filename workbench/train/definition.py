@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.derivation import fingerprint
+from workbench.engines.duckdb import one_query
 from workbench.engines.sql import normalise
 from workbench.errors import InvalidData, NotFound, StatementError, Unsupported
 from workbench.intervals import parse_interval
@@ -14,6 +15,7 @@ from workbench.names import check_name, listed
 from workbench.ranges import Range
 from workbench.train import algorithms, gate
 from workbench.train.evaluate import MEASURES, check_metric
+from workbench.train.parameters import canonical
 from workbench.train.space import Space, has_ranges
 from workbench.train.split import Split
 
@@ -105,19 +107,20 @@ class Training:
         >>> Training.define("late", "select * from flights", label="late", key="id", model="logistic").key
         ('id',)
         """
+        model = algorithms.short_name(model)
         training = cls(
             name,
-            query.strip().rstrip(";").rstrip(),
+            one_query(query) if query.strip() else "",
             label or "",
             () if key is None else listed(key),
             None if features is None else listed(features),
             () if exclude is None else listed(exclude),
-            prepare,
+            str(prepare).lower(),
             model,
-            algorithms.canonical(model, params or {}),
+            canonical(model, params or {}),
             split,
             holdout,
-            metric,
+            metric and metric.lower(),
             seed,
             when,
             deploy,
@@ -137,7 +140,7 @@ class Training:
         self._check_columns()
         if self.prepare not in _PREPARE:
             raise NotFound.named("PREPARE", self.prepare, _PREPARE)
-        if not 0 <= self.seed <= _LARGEST_SEED or self.seed != int(self.seed):
+        if not _is_whole(self.seed) or not 0 <= self.seed <= _LARGEST_SEED:
             raise InvalidData(f"SEED {self.seed!r} is not a whole number from 0 to {_LARGEST_SEED}.")
         if self.rule().by == "stratified" and not self.key:
             raise InvalidData(
@@ -197,6 +200,8 @@ class Training:
             )
         if self.label and self.label.lower() in {each.lower() for each in self.features or ()}:
             raise InvalidData(f"The label {self.label!r} cannot be a feature as well.")
+        if self.label and self.label.lower() in {each.lower() for each in self.key}:
+            raise InvalidData(f"The label {self.label!r} cannot be part of the key.")
         if self.weight is not None and self.weight.lower() == self.label.lower():
             raise InvalidData(f"The label {self.label!r} cannot be the weight as well.")
 
@@ -239,6 +244,10 @@ class Training:
         for name in ("key", "features", "exclude"):
             values[name] = None if values[name] is None else tuple(values[name])
         return cls(**values)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int)
 
 
 def _read_value(value: Any) -> Any:

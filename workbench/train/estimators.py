@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import ModelError, Unsupported
+from workbench.errors import ModelError, Unsupported, WorkbenchError, said
 from workbench.train.algorithms import (
     DEFAULTS,
     class_path,
@@ -23,7 +23,7 @@ from workbench.train.algorithms import (
     parameter_names,
     require_torch,
 )
-from workbench.train.boosting import Examples, fit_boosted, is_boosted
+from workbench.train.boosting import Examples, by_place, fit_boosted, is_boosted
 from workbench.train.weights import CLASS_WEIGHT
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from workbench.train.encoding import Matrix
     from workbench.train.label import Task
 
-# What a library may raise for data or parameters it cannot use.
-_FAILURES = (ValueError, TypeError, ArithmeticError, LookupError, RuntimeError, AttributeError)
 _MOST_ONE_HOT = 100
 _FEW_CELLS = 200_000
 _CALLERS = 4  # one reader of rows feeds no more, and each holds a batch
@@ -67,6 +65,7 @@ def build(
     cls = load_class(path)
     # Class weights are weights of rows here, for they go by the label's values and not by its codes.
     params = {name: value for name, value in choice.params.items() if name != CLASS_WEIGHT}
+    params = by_place(params, spec.names)
     estimator = construct(
         cls, {**DEFAULTS.get(path, {}), **_seeded(cls, seed, rows * len(spec.leaves)), **params}
     )
@@ -101,7 +100,10 @@ def _calibrated(estimator: Any) -> Any:
     from sklearn.calibration import CalibratedClassifierCV
 
     if not hasattr(estimator, "decision_function"):
-        raise Unsupported(f"{type(estimator).__name__} gives no probabilities.", hint="Choose another.")
+        raise Unsupported(
+            f"{type(estimator).__name__} gives no probabilities.",
+            hint="It needs predict_proba or decision_function; choose another.",
+        )
     return CalibratedClassifierCV(estimator, ensemble=False)
 
 
@@ -157,17 +159,26 @@ def fit(
     ModelError
         If it fails.
     """
-    name = type(estimator).__name__
     try:
         if is_boosted(estimator):
             return fit_boosted(estimator, rows, validation=validation, deadline=deadline, advance=advance)
         more = {"unlabelled": rows.unlabelled, "callback": advance} if learns_unlabelled(estimator) else {}
         estimator.fit(_learnable(estimator, rows.matrix), rows.label, **_weighted(estimator, rows), **more)
-    except _FAILURES as error:
+    except WorkbenchError:
+        raise
+    except (Exception, SystemExit) as error:  # foreign code may raise anything
         raise ModelError(
-            f"{name} could not be trained: {error}", hint="Check its PARAMS and the features."
+            f"{type(_last(estimator)).__name__} could not be trained: {said(error)}",
+            hint="Check its PARAMS and the features.",
         ) from error
     return 0
+
+
+def _last(estimator: Any) -> Any:
+    """Return the last step of a pipeline, which learns the label; any other estimator is its own."""
+    from sklearn.pipeline import Pipeline
+
+    return estimator[-1] if isinstance(estimator, Pipeline) else estimator
 
 
 def _learnable(estimator: Any, matrix: Matrix) -> Matrix:
@@ -185,12 +196,11 @@ def _learnable(estimator: Any, matrix: Matrix) -> Matrix:
 
 def _weighted(estimator: Any, rows: Examples) -> dict[str, Any]:
     """Name the weights as an estimator, or the last one of a pipeline, takes them."""
-    from sklearn.pipeline import Pipeline
     from sklearn.utils.validation import has_fit_parameter
 
     if rows.weights is None:
         return {}
-    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    last = _last(estimator)
     if not has_fit_parameter(last, "sample_weight"):
         raise Unsupported(
             f"{type(last).__name__} takes no weights of rows.",
@@ -200,8 +210,11 @@ def _weighted(estimator: Any, rows: Examples) -> dict[str, Any]:
 
 
 def name_features(estimator: Any, names: Sequence[str]) -> None:
-    """Give a fitted estimator the names of its features, so that it checks and explains by name."""
-    if is_boosted(estimator):
+    """Give a fitted estimator the names of its features, so that it checks and explains by name.
+
+    A linear one of XGBoost's would then take no matrix without names any more.
+    """
+    if is_boosted(estimator) and estimator.booster != "gblinear":
         estimator.get_booster().feature_names = list(names)
 
 

@@ -29,7 +29,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 }
 _NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?"
 _TOKEN = re.compile(
-    rf"\s*(?:(?P<number>{_NUMBER})|(?P<word>[A-Za-z_]\w*)|(?P<sign>>=|<=|>|<|\+|-)|(?P<text>'[^']*'))"
+    rf"\s*(?:(?P<number>(?:{_NUMBER})%?)|(?P<word>[A-Za-z_]\w*)|(?P<sign>>=|<=|>|<|\+|-)|(?P<text>'[^']*'))"
 )
 _TIME = re.compile(rf"'\s*(?P<number>{_NUMBER})\s*(?P<unit>{'|'.join(_UNITS)})\s*'", re.IGNORECASE)
 
@@ -354,7 +354,8 @@ def _signed(tokens: _Tokens, metric: str, *also: str) -> float:
         return factor * _seconds(tokens, *also)
     if tokens.kind != "number":
         raise tokens.error(*also, "a number")
-    return factor * float(tokens.advance())
+    number = tokens.advance()
+    return factor * (float(number[:-1]) / 100 if number.endswith("%") else float(number))
 
 
 def _seconds(tokens: _Tokens, *also: str) -> float:

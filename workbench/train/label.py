@@ -63,6 +63,7 @@ def read_label(name: str, column: pa.ChunkedArray, wanted: str | None = None) ->
     """
     import pyarrow as pa
 
+    check_type(name, column.type)
     kind = kind_of(column.type)
     if kind in {"boolean", "category"}:
         if wanted == "regression":
@@ -71,12 +72,16 @@ def read_label(name: str, column: pa.ChunkedArray, wanted: str | None = None) ->
                 hint="Convert it in the query, as in label::DOUBLE, or use a model and metric for classes.",
             )
         return _classes(name, column.cast(pa.string()) if kind == "category" else column)
-    if kind != "number":
+    return _number(name, column, wanted)
+
+
+def check_type(name: str, kind: pa.DataType) -> None:
+    """Raise Unsupported unless a column of this type can be a label."""
+    if kind_of(kind) not in {"boolean", "category", "number"}:
         raise Unsupported(
-            f"The label {name!r} holds {column.type}, which cannot be predicted.",
+            f"The label {name!r} holds {kind}, which cannot be predicted.",
             hint="Convert it in the query to a boolean, a text or a number.",
         )
-    return _number(name, column, wanted)
 
 
 def _number(name: str, column: pa.ChunkedArray, wanted: str | None) -> Label:
@@ -87,10 +92,21 @@ def _number(name: str, column: pa.ChunkedArray, wanted: str | None) -> Label:
     whole = types.is_integer(column.type) or (types.is_decimal(column.type) and column.type.scale == 0)
     if wanted == "regression" or (wanted is None and not whole):
         return _quantity(name, column)
-    column = column.cast(pa.int64() if whole else pa.float64())
     different = pc.count_distinct(column).as_py()
     if wanted is None and different > MOST_WHOLE_CLASSES:
         return _quantity(name, column)
+    if not whole and different > MOST_WHOLE_CLASSES:
+        raise InvalidData(
+            f"The label {name!r} holds {different:,} different fractions, which are no classes.",
+            hint="Choose a model and a metric for quantities, or group the values in the query.",
+        )
+    try:
+        column = column.cast(pa.int64() if whole else pa.float64())
+    except pa.ArrowInvalid as error:
+        raise InvalidData(
+            f"The label {name!r} has whole numbers beyond 64 bits, which cannot name classes.",
+            hint=f"Convert them in the query: {name}::VARCHAR, or {name}::DOUBLE for a regression.",
+        ) from error
     note = f"{name} has {different} whole numbers, read as classes ({name}::DOUBLE makes it a regression)"
     return _classes(name, column, "" if wanted or different <= 2 else note)
 

@@ -119,7 +119,7 @@ def quiet(folder: Path) -> Iterator[None]:
         for logger in loggers:
             logger.setLevel(logging.ERROR)
         yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise _failed(folder, error) from error
     finally:
         for logger, level in zip(loggers, before, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -10,9 +11,37 @@ from typing import Any
 from workbench.errors import InvalidData
 from workbench.ranges import Range
 
+_ALIASES = {"eta": "learning_rate", "lambda": "reg_lambda", "alpha": "reg_alpha", "min_split_loss": "gamma"}
+
+
+def canonical(model: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Write parameters by the names that XGBoost's estimators have, where its own other ones are used.
+
+    Raises
+    ------
+    InvalidData
+        If one is given by both names.
+
+    Examples
+    --------
+    >>> canonical("xgboost", {"eta": 0.1, "max_depth": 3})
+    {'learning_rate': 0.1, 'max_depth': 3}
+    """
+    boosted = model in ("auto", "xgboost") or model.startswith("xgboost.")
+    for name, other in _ALIASES.items():
+        if boosted and name in params and other in params:
+            raise InvalidData(f"PARAMS {name} and {other} are the same.", hint="Keep one of them.")
+    return {_ALIASES.get(name, name) if boosted else name: value for name, value in params.items()}
+
 
 def check_range(name: str, value: Range) -> None:
     """Raise InvalidData unless a range has a lower end below its upper one, and above 0 for a log."""
+    if not all(isinstance(end, int | float) for end in (value.low, value.high)):
+        raise InvalidData(f"The range of {name!r} needs numbers: {value.low!r}..{value.high!r}.")
+    if not (math.isfinite(value.low) and math.isfinite(value.high)):
+        raise InvalidData(
+            f"The range of {name!r} has no end: {value.low:g}..{value.high:g}.", hint="Write both ends."
+        )
     if value.low >= value.high:
         raise InvalidData(
             f"The range of {name!r} is empty: {value.low:g}..{value.high:g}.",

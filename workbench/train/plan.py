@@ -273,7 +273,8 @@ def _alone(
             return float(best - most) / float(rows - most) if rows > most else 0.0
         query = (
             f"SELECT var_pop(y), avg((y - m) ** 2) FROM (SELECT y, avg(y) OVER (PARTITION BY g) AS m FROM "
-            f"(SELECT {group} AS g, CAST({here} AS DOUBLE) AS y FROM mlstore_sample))"
+            f"(SELECT {group} AS g, CAST({here} AS DOUBLE) AS y FROM mlstore_sample) "
+            f"WHERE isfinite(y) AND abs(y) < {_LARGEST})"  # the squares of others have no variance
         )
         whole, within = lake.run(cursor, query).fetchone() or (0, 0)
         return 1 - within / whole if whole else 0.0

@@ -224,8 +224,10 @@ def _task(lake: Lake, cursor: Cursor, training: Training, kind: str, label: str,
     wanted = algorithms.wants(training.model)
     if training.metric is not None:
         wanted = "regression" if training.metric in measures("regression") else "classes"
-    whole = kind in ("BOOLEAN", "VARCHAR") or ("INT" in kind and values <= MOST_WHOLE_CLASSES)
-    if wanted == "regression" or (wanted is None and not whole):
+    whole = "INT" in kind or (kind.startswith("DECIMAL") and kind.endswith(",0)"))
+    quantity = kind.startswith(("FLOAT", "DOUBLE", "DECIMAL")) and not whole
+    quantity |= whole and values > MOST_WHOLE_CLASSES
+    if wanted == "regression" or (wanted is None and quantity):
         return "regression"
     return "binary" if values <= 2 else "multiclass"
 

@@ -10,11 +10,12 @@ from workbench.derivation import fingerprint
 from workbench.engines.duckdb import stream
 from workbench.engines.sql import source_tables
 from workbench.engines.tree import only_table
-from workbench.errors import InvalidData
+from workbench.errors import InvalidData, below
 from workbench.lake.inputs import base_tables
 from workbench.names import quote, quote_all
 from workbench.train.dataset import describe
 from workbench.train.features import choose_features, find_column
+from workbench.train.label import check_type
 from workbench.train.matrix import float_query, without_gaps
 from workbench.train.plan import ROW
 from workbench.train.preparation import Preparation, is_raw, planned_query, prepared_query, union
@@ -146,6 +147,9 @@ def stage(
     query = training.query if prepared is None else union(lake, cursor, prepared, training, split)
     described = _run(lake, cursor, query, inputs)
     types = {row[0]: row[1] for row in described}
+    label = find_column(training.label, types, "label") if training.label else ""
+    if label:
+        check_type(label, _arrow_schema(lake, cursor, quote(label)).field(0).type)
     expanded = training.query if prepared is None else prepared.blind
     planned = planned_query(lake, cursor, training, split, types, f"temp.{STAGED}")
     if planned is not None:
@@ -153,7 +157,6 @@ def stage(
         query = planned[0] if prepared is None else union(lake, cursor, prepared, training, split)
         described = _run(lake, cursor, query, inputs)
     types = {row[0]: row[1] for row in described if prepared is None or not is_raw(row[0])}
-    label = find_column(training.label, types, "label") if training.label else ""
     features = tuple(planned[1].features) if planned else choose_features(training, types)
     row = lake.run(
         cursor,
@@ -191,11 +194,16 @@ def _run(lake: Lake, cursor: Cursor, query: str, inputs: Sequence[str]) -> list[
     """
     table = only_table(query)
     found = lake.tables.find(table, cursor) if table else None
-    if found is None or found.qualified not in inputs:  # views are not among these
-        lake.run(cursor, f"CREATE OR REPLACE TEMP TABLE {STAGED}_rows AS FROM ({query}\n)")
-        query = f"FROM temp.{STAGED}_rows"
-    lake.run(cursor, f"CREATE OR REPLACE TEMP VIEW {STAGED} AS FROM ({query}\n)")
+    with below(1):
+        if found is None or found.qualified not in inputs:  # views are not among these
+            lake.run(cursor, f"CREATE OR REPLACE TEMP TABLE {STAGED}_rows AS FROM (\n{query}\n)")
+            query = f"FROM temp.{STAGED}_rows"
+        lake.run(cursor, f"CREATE OR REPLACE TEMP VIEW {STAGED} AS FROM (\n{query}\n)")
     return [row[:2] for row in lake.run(cursor, f"DESCRIBE FROM temp.{STAGED}").fetchall()]
+
+
+def _arrow_schema(lake: Lake, cursor: Cursor, columns: str) -> pa.Schema:
+    return lake.run(cursor, f"SELECT {columns} FROM temp.{STAGED} LIMIT 0").to_arrow_table().schema
 
 
 def read(lake: Lake, cursor: Cursor, source: Source, split: Split, *, unlabelled: bool = False) -> Rows:
@@ -218,7 +226,7 @@ def read(lake: Lake, cursor: Cursor, source: Source, split: Split, *, unlabelled
     others = f"{here} NOT ({source.labelled}) AND NOT ({held_out})"
     features = quote_all(source.features)
     seen = f"{here} NOT ({held_out})" if without else learned
-    schema = lake.run(cursor, f"SELECT {features} FROM temp.{STAGED} LIMIT 0").to_arrow_table().schema
+    schema = _arrow_schema(lake, cursor, features)
     spec = describe(schema, f"(SELECT {features} FROM {seen})", lambda sql: lake.run(cursor, sql).fetchall())
     place = {HASH: f"hash({ROW})"}
     beside = {_LABEL: source.truth, _FOLD: f"CAST({split.fold(source.types, ROW)} AS SMALLINT)"}

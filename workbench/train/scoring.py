@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import ModelError
+from workbench.errors import ModelError, said
 from workbench.train import estimators, unsupervised
 from workbench.train.encoding import encode
 from workbench.train.evaluate import Answers
@@ -108,15 +108,20 @@ class Fitted:
             # scikit-learn refuses to answer for no rows.
             return np.empty(0) if self.task == "regression" else np.empty((0, len(self.classes)))
         with self._guarded(len(matrix)):
-            return estimators.answer(self.estimator, matrix, self.task)
+            answered = estimators.answer(self.estimator, matrix, self.task)
+        wanted = (len(matrix),) if self.task == "regression" else (len(matrix), len(self.classes))
+        if answered.shape != wanted:
+            given, asked = (" × ".join(map(str, shape)) for shape in (answered.shape, wanted))
+            raise ModelError(f"The model {self.ref} gives {given} answers where {asked} were asked for.")
+        return answered
 
     @contextmanager
     def _guarded(self, count: int) -> Iterator[None]:
         """Name the model in whatever its library raises."""
         try:
             yield
-        except Exception as error:
-            raise ModelError(f"The model {self.ref} failed on {count:,} rows: {error}") from error
+        except (Exception, SystemExit) as error:  # foreign code may raise anything
+            raise ModelError(f"The model {self.ref} failed on {count:,} rows: {said(error)}") from error
 
     def answers(self, matrix: Matrix, truth: npt.NDArray[Any]) -> Answers:
         """Answer for rows whose truth is known (class numbers or values); without a label it is nothing."""
@@ -145,6 +150,14 @@ class Fitted:
         return np.concatenate([encode(batch, self.features) for batch in batches])
 
     def _answers(self, answered: npt.NDArray[np.float64], truth: npt.NDArray[Any]) -> Answers:
+        import numpy as np
+
+        rows = answered.reshape(len(answered), -1)
+        if unknown := int((~np.isfinite(rows).all(axis=1)).sum()):
+            raise ModelError(
+                f"The model {self.ref} gives no number for {unknown:,} of {len(answered):,} rows.",
+                hint="Scale the features, leave extreme values out, or choose other PARAMS.",
+            )
         if self.task == "regression":
             return Answers(truth, answered)
         return Answers(truth, _best(answered), answered)

@@ -27,6 +27,7 @@ MOST_STRATA = 100
 
 _PARTS = 1_000_000
 _PLACES = 10**12  # finer, for here the rows are cut between two neighbours
+_COLUMN = re.compile(r'\s*(?:"(?:[^"]|"")*"|[^",]+)')
 _TEST_WORDS = ("test", "holdout", "held out", "validation")
 _TRAIN_WORDS = ("train", "training")
 
@@ -69,7 +70,7 @@ class Split:
         return f"{self.by}({', '.join(shown)})"
 
     @classmethod
-    def parse(cls, text: str, *, holdout: float = 0.2, seed: int = 0) -> Split:
+    def parse(cls, text: str, *, holdout: object = 0.2, seed: int = 0) -> Split:
         """Read a rule.
 
         Raises
@@ -88,15 +89,15 @@ class Split:
         rule = found[1].lower() if found else text
         if found is None or rule not in RULES:
             raise NotFound.named("rule", rule, RULES, within="SPLIT BY")
-        columns = tuple(each.strip().strip('"') for each in (found[2] or "").split(",") if each.strip())
+        columns = tuple(_unquoted(each) for each in _COLUMN.findall(found[2] or "") if each.strip())
         if rule in {"time", "column"} and len(columns) != 1:
             raise InvalidData(f"SPLIT BY {text.strip()} needs one column.", hint=RULES[rule])
         if rule in {"group", "stratified"} and not columns:
             raise InvalidData(f"SPLIT BY {text.strip()} needs columns.", hint=RULES[rule])
         if rule == "random" and columns:
             raise InvalidData(f"SPLIT BY {text.strip()} takes no columns.", hint=RULES[rule])
-        if not 0 < holdout < 1:
-            raise InvalidData(f"HOLDOUT {holdout} is not between 0 and 1.", hint="0.2 holds out 20 %.")
+        if not isinstance(holdout, int | float) or not 0 < holdout < 1:
+            raise InvalidData(f"HOLDOUT {holdout!r} is not between 0 and 1.", hint="0.2 holds out 20 %.")
         strata = len(columns) if rule == "stratified" else 0
         return cls(rule, columns, holdout, seed, strata=strata)  # type: ignore[arg-type]
 
@@ -264,6 +265,12 @@ class Split:
             record.get("threshold"),
             record.get("strata", 0),
         )
+
+
+def _unquoted(column: str) -> str:
+    column = column.strip()
+    quoted = len(column) > 1 and column[0] == column[-1] == '"'
+    return column[1:-1].replace('""', '"') if quoted else column
 
 
 def _as_text(columns: Sequence[str], written: Mapping[str, str], types: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.derivation import fingerprint
 from workbench.engines.duckdb import one_query
 from workbench.engines.sql import normalise, source_tables
-from workbench.errors import Conflict, InvalidData, WorkbenchError
+from workbench.errors import Conflict, InvalidData, WorkbenchError, below
 from workbench.lake.circles import all_readers, find_circle
 from workbench.names import check_name, quote
 
@@ -85,7 +85,8 @@ def _define(lake: Lake, name: str, body: str) -> Query:
         raise InvalidData(
             f"The query {name!r} would read itself: {circle}.", hint="Leave one of them out of the circle."
         )
-    lake.run(lake.cursor(), f"SELECT * FROM ({body}\n) LIMIT 0")
+    with below(1):
+        lake.run(lake.cursor(), f"SELECT * FROM (\n{body}\n) LIMIT 0")
     version = previous["version"] + 1 if previous else 1
     with lake.commit(f"query {name}, version {version}") as tx:
         if lake.records.definition(name, cursor=tx.cursor) != previous:

@@ -175,3 +175,38 @@ def test_the_table_may_get_a_column(table: Store) -> None:
     table.sql("ALTER TABLE t ADD COLUMN w INTEGER; UPDATE t SET w = 1 WHERE id = 1")
     assert column(table, "w")[:3] == [None, 1, None]
     assert column(table, "twice")[:3] == [0, 2, 4]
+
+
+def test_the_same_binding_in_another_case_is_the_same(store: Store) -> None:
+    rows = [{"id": number, "v": float(number), "late": number % 2 == 0} for number in range(40)]
+    store.load("t", rows, key="id")
+    store.train("Late", "select id, v, late from t", label="late", key="id", model="logistic")
+    bound = store.bind("guess", on="t", model="Late@champion", inputs=["v"])
+    head = store._lake.head()
+    assert store.bind("Guess", on="T", model="late@champion", inputs=["V"]) == bound
+    assert store._lake.head() == head
+
+
+def test_a_view_of_predictions_tells_of_its_key_and_its_past(table: Store) -> None:
+    table.bind("twice", on="t", model="py:own_models:double", inputs=["v"])
+    table.bind("word", on="t", model="py:own_models:scored", inputs=["v"])
+    table.append("t", [{"id": 10, "v": 10}])
+    described = table.describe("predictions.t")
+    assert described.facts["key"] == "id"
+    assert described.facts["bound"] == "twice by py:own_models:double, word by py:own_models:scored"
+    rows = table.history("predictions.t").rows()
+    assert [row["snapshot"] for row in rows] == sorted((row["snapshot"] for row in rows), reverse=True)
+    assert sum(row["inserts"] for row in rows) == 2 * 11
+    # What a binding fills is no name to suggest.
+    with pytest.raises(NotFound) as caught:
+        table.describe("nothing")
+    assert "t__" not in str(caught.value)
+    with pytest.raises(NotFound, match="There is: t, twice, word"):
+        table.drop("nothing")
+
+
+def test_a_character_of_no_width_in_a_key_is_said(store: Store) -> None:
+    store.load("t", [{"k": "a\0b", "v": 1}], key="k")
+    with pytest.raises(InvalidData, match=r"character NUL in it.*\n.*replace\(column, chr\(0\)"):
+        store.append("t", [{"k": "c\0d", "v": 1}])
+    assert store.sql("select v from t").rows() == [{"v": 1}]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import workbench
+from workbench.errors import NotFound
 from workbench.schedule import clock
 from workbench.store import Store
 from workbench.train import registry
@@ -34,6 +35,24 @@ def versions(store: Store) -> int:
 
 def train(store: Store, when: str, deploy: str = "always") -> None:
     store.train("line", QUERY, label="y", key="id", model="ridge", when=when, deploy=deploy)
+
+
+def test_a_trigger_of_a_model_counts_columns_in_any_case_and_refuses_those_not_there(store: Store) -> None:
+    rows = [{"id": number, "Price": float(number), "late": number % 3 == 0} for number in range(60)]
+    store.load("t", rows, key="id")
+    query = "select id, Price, late from t"
+    given = {"label": "late", "key": "id", "model": "logistic"}
+    with pytest.raises(NotFound, match="no column 'prize'"):
+        store.train("m", query, when="changed >= 10% OF (prize)", **given)
+    store.train("m", query, when="changed >= 10% OF (price)", **given)
+    store.sql("update t set Price = Price + 1 where id < 3")
+    assert store.describe("m").facts["due"] == (
+        "no: 3 of 60 rows changed in price since snapshot 3 (5%, due at 10%)"
+    )
+    assert store.describe("m").facts["to be trained again"] == "main.t changed"
+    store.sql("update t set Price = Price + 1 where id < 9")
+    assert [row["version"] for row in store.models().rows()] == [1, 2]
+    assert store.describe("m").facts["to be trained again"] == "no, it is up to date"
 
 
 def test_a_share_of_changed_rows_trains_again_and_predictions_follow(points: Store) -> None:

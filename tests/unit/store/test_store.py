@@ -10,7 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from workbench.errors import InvalidData, NotFound, StatementError, Unsupported
+from workbench.errors import InvalidData, NotFound, StatementError, Unsupported, WorkbenchError
 from workbench.lake import Result
 from workbench.store import Store
 
@@ -45,6 +45,54 @@ def agrees(store: Store) -> None:
         "(SELECT count(*) FROM predictions.trip_features__slow_prediction)",
     )
     assert sizes[0][0] == sizes[0][1]
+
+
+# -- definitions ---------------------------------------------------------------------------------
+
+
+DEFINE = {
+    "query": lambda store, text: store.query("made", text),
+    "transform": lambda store, text: store.transform("made", text, on="t", key="id"),
+    "train": lambda store, text: store.train("made", text, label="v", key="id"),
+    "export": lambda store, text: store.export(text, store.folder / "t.csv", format="csv"),
+}
+
+
+@pytest.mark.parametrize("verb", DEFINE)
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("select id, vv from t", "LINE 1: select id, vv from t\n"),
+        ("select id,\n  nothing(v) from t", "LINE 2:   nothing(v) from t\n"),
+        ("select id x y from t", "LINE 1: select id x y from t\n"),
+    ],
+)
+def test_a_mistake_in_a_query_is_shown_as_it_was_written(
+    store: Store, verb: str, text: str, line: str
+) -> None:
+    """Not in the statement that the store puts around it."""
+    store.load("t", ROWS, key="id")
+    with pytest.raises(WorkbenchError) as caught:
+        DEFINE[verb](store, text)
+    assert line in str(caught.value)
+    for ours in ("DESCRIBE", "mlstore_", "CREATE", "FROM ("):
+        assert ours not in str(caught.value)
+
+
+@pytest.mark.parametrize("verb", ["query", "transform", "train"])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("select id, v from t where v > $low", r"has no parameters; this one has \$low"),
+        ("select id from t; select 2", "one query that reads"),
+        ("delete from t", "one query that reads"),
+    ],
+)
+def test_a_definition_is_one_query_without_parameters(store: Store, verb: str, text: str, words: str) -> None:
+    store.load("t", ROWS, key="id")
+    with pytest.raises(Unsupported, match=words):
+        DEFINE[verb](store, text)
+    assert store.sql("select count(*) as n from t").rows() == [{"n": 4}]
 
 
 # -- SQL -----------------------------------------------------------------------------------------

@@ -177,3 +177,28 @@ def test_an_interrupt_is_never_lost(delay: float) -> None:
         _fit_for(20, rows)
     timer.join()
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_monotone_constraint_goes_by_name_and_binds() -> None:
+    """The label falls with x2; forbidden to fall, the answer does not."""
+    rows = examples("regression")
+    steps = np.zeros((50, 4), np.float32)
+    steps[:, 2] = np.linspace(-2, 2, 50)
+    for sign in (1, -1):
+        estimator = build("xgboost", "regression", {"monotone_constraints": {"X2": sign}})
+        estimators.fit(estimator, rows)
+        slopes = np.diff(estimators.answer(estimator, steps, "regression"))
+        assert (slopes * sign >= 0).all()
+    with pytest.raises(NotFound, match="Did you mean 'x2'"):
+        build("xgboost", "regression", {"monotone_constraints": {"x22": 1}})
+
+
+@pytest.mark.parametrize("task", ["regression", "binary"])
+def test_the_linear_booster_answers_once_it_has_names(task: Any) -> None:
+    rows = examples(task)
+    estimator = build("xgboost", task, {"booster": "gblinear", "n_estimators": 30})
+    estimators.fit(estimator, rows)
+    estimators.name_features(estimator, SPEC.names)
+    answered = estimators.answer(estimator, rows.matrix, task)
+    scores = answered if task == "regression" else answered[:, 1]
+    assert np.corrcoef(scores, rows.label)[0, 1] > 0.6

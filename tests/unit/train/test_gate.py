@@ -76,6 +76,13 @@ def test_decisions(text: str, score: float, champion: float, deploy: bool) -> No
     assert decision.reason.startswith("deployed" if deploy else "not deployed")
 
 
+def test_a_number_may_be_a_percentage() -> None:
+    [condition] = parse("accuracy >= 92.5%").conditions
+    assert condition.number == pytest.approx(0.925)
+    [condition] = parse("auc >= champion + 0.5%").conditions
+    assert condition.number == pytest.approx(0.005)
+
+
 def test_without_a_champion_only_the_fixed_limits_count() -> None:
     assert decide(parse("auc >= champion"), {"auc": 0.5}).deploy
     assert "no champion yet" in decide(parse("auc >= champion"), {"auc": 0.5}).reason

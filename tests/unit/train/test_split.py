@@ -216,3 +216,8 @@ def test_a_wrong_rule_is_refused(text: str, error: type[Exception]) -> None:
 def test_a_wrong_part_is_refused(holdout: float) -> None:
     with pytest.raises(InvalidData, match="HOLDOUT"):
         Split.parse("hash", holdout=holdout)
+
+
+def test_a_quoted_column_may_have_any_sign_in_it() -> None:
+    assert Split.parse('group("Zone, (old)", day)').columns == ("Zone, (old)", "day")
+    assert Split.parse('time("a ""b""")').columns == ('a "b"',)

@@ -154,16 +154,3 @@ def empty(schema: pa.Schema | None) -> pa.RecordBatch:
 
     chosen = schema if schema is not None else pa.schema([])
     return pa.RecordBatch.from_arrays([pa.array([], field.type) for field in chosen], schema=chosen)
-
-
-def said(error: BaseException) -> str:
-    """Say what foreign code raised.
-
-    Examples
-    --------
-    >>> said(SystemExit(4))
-    'it called exit(4)'
-    """
-    if isinstance(error, SystemExit):
-        return f"it called exit({'' if error.code is None else error.code})"
-    return f"{type(error).__name__}: {error}"

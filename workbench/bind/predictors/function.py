@@ -8,9 +8,9 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from workbench.bind.predictors.columns import duckdb_type, empty, one_batch, prediction, said, select
+from workbench.bind.predictors.columns import duckdb_type, empty, one_batch, prediction, select
 from workbench.bind.predictors.protocol import BATCH_ROWS
-from workbench.errors import InvalidData, ModelError, NotFound
+from workbench.errors import InvalidData, ModelError, NotFound, said
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,10 +12,10 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.bind.predictors.columns import prediction, said
+from workbench.bind.predictors.columns import prediction
 from workbench.bind.predictors.texts import BATCH_ROWS, Sentences, read_texts, text_column
 from workbench.engines.embedding import INSTALL, find_embedding
-from workbench.errors import InvalidData, ModelError, Unsupported
+from workbench.errors import InvalidData, ModelError, Unsupported, said
 
 if TYPE_CHECKING:
     import pyarrow as pa

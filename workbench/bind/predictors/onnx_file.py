@@ -8,11 +8,11 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.bind.predictors.columns import one_batch, prediction, said, select
+from workbench.bind.predictors.columns import one_batch, prediction, select
 from workbench.bind.predictors.onnx_answer import Answer
 from workbench.bind.predictors.onnx_input import Feed, match_inputs
 from workbench.bind.predictors.protocol import BATCH_ROWS
-from workbench.errors import ModelError, NotFound, Unsupported, WorkbenchError
+from workbench.errors import ModelError, NotFound, Unsupported, WorkbenchError, said
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from workbench.bind.predictors.columns import converted, one_batch, plain, prediction, said, select
+from workbench.bind.predictors.columns import converted, one_batch, plain, prediction, select
 from workbench.bind.predictors.protocol import BATCH_ROWS
-from workbench.errors import ModelError, WorkbenchError
+from workbench.errors import ModelError, WorkbenchError, said
 from workbench.train import registry
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.bind.predictors.columns import converted, one_batch, prediction, said, select
-from workbench.errors import InvalidData, ModelError, WorkbenchError
+from workbench.bind.predictors.columns import converted, one_batch, prediction, select
+from workbench.errors import InvalidData, ModelError, WorkbenchError, said
 
 if TYPE_CHECKING:
     import pyarrow as pa
