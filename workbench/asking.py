@@ -16,6 +16,7 @@ from workbench.export import Artifact, export
 from workbench.ingest.sources import to_arrow
 from workbench.lake import Lake, Result
 from workbench.lake.history import snapshot_at
+from workbench.lake.past import table_at
 from workbench.lake.statements import read_past, run_sql
 from workbench.names import Ref
 from workbench.queries import is_expression, query_text, reads_memory, source_query
@@ -79,6 +80,8 @@ class Asking(Refreshing):
         ------
         NotFound
             If there is no such table.
+        InvalidData
+            If there is no such snapshot, or no such table then.
         """
         ref = Ref.parse(name)
         table = self._lake.tables.resolve(ref.name)
@@ -87,6 +90,7 @@ class Asking(Refreshing):
         if moment is None:
             return backend.table(table.name, database=("lake", table.schema))
         snapshot = snapshot_at(self._lake, moment)
+        table_at(self._lake, self._lake.cursor(), table.qualified, snapshot)
         return backend.sql(f"SELECT * FROM {table.sql} AT (VERSION => {snapshot})", dialect="duckdb")
 
     def predict(self, model: str, rows: object) -> pa.Table:

@@ -131,7 +131,7 @@ class Tables:
         """
         found = self.find(name, cursor, among=among)
         if found is None:
-            raise NotFound.named("table", name, self.names(cursor))
+            raise NotFound.named("table", name.removeprefix("main."), self.names(cursor))
         return found
 
     def is_view(self, table: TableInfo) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InvalidData, NotFound, Unsupported, said
+from workbench.interrupts import held_back
 from workbench.ranges import Range
 from workbench.train.label import UNSUPERVISED
 from workbench.train.parameters import check_range, check_values
@@ -313,7 +314,7 @@ def load_class(path: str) -> type[Any]:
     """
     module, _, name = path.rpartition(".")
     try:
-        with _sleeping_threads():
+        with held_back(), _sleeping_threads():
             found = getattr(importlib.import_module(module), name, None)
     except ModuleNotFoundError as error:
         raise NotFound(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InvalidData, NotFound
+from workbench.interrupts import held_back
 from workbench.progress import step
 from workbench.train import memory
 from workbench.train.spool import Numbers
@@ -105,7 +103,7 @@ def fit_boosted(
     patience = estimator.get_params().get(EARLY_STOPPING)
     callbacks: list[Any] = []
     seen = []
-    with _interrupts_between_trees() as check:
+    with held_back() as check:  # between trees, and between batches of rows, it is asked
         learned = _data(estimator, rows, check)
         if patience and validation is not None:
             callbacks.append(EarlyStopping(rounds=patience, save_best=True))
@@ -223,33 +221,6 @@ def _batches(
     batches = Batches(cache_prefix=cache)
     batches.reset()
     return batches
-
-
-@contextmanager
-def _interrupts_between_trees() -> Iterator[Callable[[], None]]:
-    """Hold Ctrl-C back until the function given is called, or to the end.
-
-    XGBoost reads its rows by calling Python from C; raised there, the interrupt would be swallowed.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
-    asked = False
-
-    def note(*_: object) -> None:
-        nonlocal asked
-        asked = True
-
-    def check() -> None:
-        if asked:
-            raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield check
-    finally:
-        signal.signal(signal.SIGINT, before)
-    check()
 
 
 def validation_rows(

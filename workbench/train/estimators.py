@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import ModelError, Unsupported, WorkbenchError, said
+from workbench.interrupts import held_back
 from workbench.train.algorithms import (
     DEFAULTS,
     class_path,
@@ -117,11 +118,12 @@ def _check_unprepared(spec: FeatureSpec) -> None:
 
 
 def _pipeline(estimator: Any, spec: FeatureSpec, *, scale: bool) -> Any:
-    from sklearn.compose import ColumnTransformer
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
-    from sklearn.utils import get_tags
+    with held_back():
+        from sklearn.compose import ColumnTransformer
+        from sklearn.impute import SimpleImputer
+        from sklearn.pipeline import Pipeline
+        from sklearn.preprocessing import OneHotEncoder, StandardScaler
+        from sklearn.utils import get_tags
 
     texts = [place for place, leaf in enumerate(spec.leaves) if leaf.kind == "category"]
     numbers = [place for place, leaf in enumerate(spec.leaves) if leaf.kind != "category"]

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import ModelError, StoreFull, WorkbenchError
+from workbench.interrupts import held_back
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,7 +47,10 @@ def wake(folder: Path) -> None:
 @lru_cache(maxsize=8)
 def open_client(folder: Path) -> MlflowClient:
     """Return the client of a store's own MLflow."""
-    from mlflow import MlflowClient
+    with held_back():
+        import mlflow.store.model_registry.sqlalchemy_store
+        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401 (else the client does, when it is first asked)
+        from mlflow import MlflowClient
 
     database = folder / "mlflow.db"
     if database.exists():
@@ -110,8 +114,9 @@ def quiet(folder: Path) -> Iterator[None]:
         If its database or its files fail in another way.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    from mlflow.exceptions import MlflowException  # importing it sets the levels of the loggers anew
-    from sqlalchemy.exc import SQLAlchemyError
+    with held_back():
+        from mlflow.exceptions import MlflowException  # importing it sets the levels of the loggers anew
+        from sqlalchemy.exc import SQLAlchemyError
 
     loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
     before = [logger.level for logger in loggers]

@@ -14,6 +14,7 @@ from workbench import trust
 from workbench.engines import encoder
 from workbench.engines.embedding import DEFAULT, FUNCTION
 from workbench.errors import ModelError
+from workbench.interrupts import held_back
 from workbench.train.label import value_type
 
 if TYPE_CHECKING:
@@ -29,11 +30,12 @@ _ABOUT = "mlstore.json"
 
 def save(path: Path, entry: Entry) -> None:
     """Save an estimator with its library's own flavour, and as a function of raw rows."""
-    import mlflow.sklearn
-    import mlflow.xgboost
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
-    from mlflow.types.schema import AnyType
+    with held_back():
+        import mlflow.sklearn
+        import mlflow.xgboost
+        from mlflow.models import ModelSignature
+        from mlflow.types import ColSpec, Schema
+        from mlflow.types.schema import AnyType
 
     output = ColSpec(_output(entry))
     # MLflow refuses whole numbers where a signature says double, and a missing whole number is one.

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InvalidData, ModelError, Unsupported
+from workbench.interrupts import held_back
 from workbench.progress import Advance, step, stopping
 from workbench.train import algorithms, estimators
 from workbench.train.boosting import EARLY_STOPPING
@@ -374,7 +375,8 @@ def _study(seed: int) -> Any:
     with warnings.catch_warnings():
         # It imports a progress bar for notebooks, which warns where ipywidgets are not there.
         warnings.simplefilter("ignore")
-        import optuna
+        with held_back():
+            import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():

@@ -95,6 +95,19 @@ def test_a_definition_is_one_query_without_parameters(store: Store, verb: str, t
     assert store.sql("select count(*) as n from t").rows() == [{"n": 4}]
 
 
+def test_an_ibis_table_of_no_snapshot_is_refused(store: Store) -> None:
+    store.load("t", ROWS, key="id")
+    head = store._lake.head()
+    store.append("t", [{"id": 9, "v": 90, "who": "a"}])
+    assert store.table("t", at=head).count().execute() == 4
+    with pytest.raises(InvalidData, match="no snapshot 999"):
+        store.table("t", at=999)
+    with pytest.raises(InvalidData, match="did not exist at snapshot 1"):
+        store.table("t", at=1)
+    with pytest.raises(NotFound, match=r"no table 'tt'\.\nDid you mean 't'"):
+        store.append("tt", ROWS)
+
+
 # -- SQL -----------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from typing import Any
@@ -202,3 +204,28 @@ def test_the_linear_booster_answers_once_it_has_names(task: Any) -> None:
     answered = estimators.answer(estimator, rows.matrix, task)
     scores = answered if task == "regression" else answered[:, 1]
     assert np.corrcoef(scores, rows.label)[0, 1] > 0.6
+
+
+IMPORTED = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "scipy.sparse":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+from workbench.train.algorithms import load_class
+try:
+    load_class("xgboost.XGBClassifier")
+except KeyboardInterrupt:
+    print("interrupted")
+print(load_class("xgboost.XGBClassifier").__name__)
+"""
+
+
+def test_an_interrupt_while_a_library_is_imported_does_not_break_it() -> None:
+    """Half imported, it could not be imported again: every training until the end of the process failed."""
+    command = [sys.executable, "-c", IMPORTED]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert found.stdout.split() == ["interrupted", "XGBClassifier"], found.stderr
