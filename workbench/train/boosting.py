@@ -113,8 +113,9 @@ def fit_boosted(
         trees = estimator.get_num_boosting_rounds()
         params = _parameters(estimator, rows)
         booster = xgboost.train(params, learned, trees, evals=seen, callbacks=callbacks, verbose_eval=False)
-    booster.feature_types = None
-    estimator.load_model(booster.save_raw("ubj"))
+        booster.feature_types = None
+        estimator.load_model(booster.save_raw("ubj"))
+        del booster, learned, seen  # an interrupt while they are freed would be swallowed
     return grown
 
 

@@ -110,7 +110,7 @@ class Training:
         model = algorithms.short_name(model)
         training = cls(
             name,
-            one_query(query) if query.strip() else "",
+            one_query(query) if query.strip("; \n\t") else "",
             label or "",
             () if key is None else listed(key),
             None if features is None else listed(features),

@@ -131,7 +131,6 @@ def test_the_label_is_no_part_of_the_key(lake: Lake) -> None:
         ({"holdout": "20%"}, InvalidData),
         ({"seed": "a"}, InvalidData),
         ({"seed": None}, InvalidData),
-        ({"prepare": None}, NotFound),
         ({"budget": 60}, StatementError),
         ({"params": {"eta": 0.1, "learning_rate": 0.2}}, InvalidData),
         ({"params": {"eta": Range(0.1, math.inf)}}, InvalidData),
