@@ -206,7 +206,7 @@ def test_the_gate_compares_with_the_champion(lake: Lake) -> None:
         ({"model": "kmeans", "metric": "auc"}, NotFound, "auc"),
         ({"model": "kmeans", "deploy": "auc > 0.5"}, NotFound, "auc"),
         ({"model": "xgboost"}, StatementError, "no label"),
-        ({"model": "sklearn.cluster.DBSCAN"}, Unsupported, "no fit and predict"),
+        ({"model": "sklearn.cluster.DBSCAN"}, Unsupported, "is not an estimator"),
         ({"model": "pca", "weight": "delay"}, Unsupported, "takes no weights"),
     ],
 )
