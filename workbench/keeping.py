@@ -148,8 +148,10 @@ class Keeping(Asking):
         )
         params = {"name": name} if name is not None else None
         found = fetch(self._lake.run(self._lake.cursor(), sql, params))
-        if name is not None and not found.num_rows and name not in (known := self._known_names()):
-            raise NotFound.named(_KINDS, name, known)
+        if name is not None and not found.num_rows and self._lake.records.definition(name) is None:
+            known = self._known_names()
+            if name not in known:
+                raise NotFound.named(_KINDS, name, known)
         return Result(found, self._lake.head())
 
     # -- look around -----------------------------------------------------------------------------
