@@ -77,19 +77,13 @@ def _create(lake: Lake, draft: Binding) -> tuple[Binding, bool]:
                 return new, False
             if new.side is not None and new.binding.mode == "sync":
                 with _kept(new.binding):
-                    alone = fill_new(lake, reader, new.work(head, new.side), new.define)
-                return _recorded(lake, new.binding), not alone
+                    snapshot, alone = fill_new(lake, reader, new.work(head, new.side), new.define)
+                return new.defined(snapshot), not alone
     finally:
         reader.close()
     with lake.commit(new.binding.statement) as tx:
         new.define(tx)
-    return _recorded(lake, new.binding), new.binding.mode == "sync"
-
-
-def _recorded(lake: Lake, binding: Binding) -> Binding:
-    row = lake.records.definition(binding.name)
-    assert row is not None
-    return Binding.from_record(row)
+    return new.defined(tx.snapshot), new.binding.mode == "sync"
 
 
 def _prepare(lake: Lake, cursor: Cursor, draft: Binding) -> _New | Binding:
@@ -183,6 +177,10 @@ class _New:
         return Work(
             binding, self.source, self.predictor, columns, inputs, {}, head, plan, side, None, filled=False
         )
+
+    def defined(self, snapshot: int | None) -> Binding:
+        """Return the binding as it was recorded in a snapshot."""
+        return replace(self.binding.chosen(way_of(self.predictor)), snapshot=snapshot)
 
     def define(self, tx: Transaction) -> None:
         """Record the binding; make its side table, if it gets one, and its view.

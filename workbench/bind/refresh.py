@@ -82,7 +82,9 @@ def _refresh(
         writer.close()
 
 
-def fill_new(lake: Lake, reader: Cursor, work: Work, define: Callable[[Transaction], None]) -> bool:
+def fill_new(
+    lake: Lake, reader: Cursor, work: Work, define: Callable[[Transaction], None]
+) -> tuple[int | None, bool]:
     """Predict all rows for a binding that its first commit defines; if the model fails, it is defined alone.
 
     Parameters
@@ -92,8 +94,8 @@ def fill_new(lake: Lake, reader: Cursor, work: Work, define: Callable[[Transacti
 
     Returns
     -------
-    bool
-        Whether nobody else has committed anything meanwhile.
+    tuple of int and bool
+        The snapshot in which it was defined, and whether nobody else has committed anything meanwhile.
     """
     started, clock = datetime.now(UTC), time.perf_counter()
     writer = lake.transaction_cursor()
@@ -111,7 +113,7 @@ def fill_new(lake: Lake, reader: Cursor, work: Work, define: Callable[[Transacti
                 if isinstance(error, WorkbenchError):
                     _record_failure(lake, work.binding, work.plan, error, started, clock)
                 raise
-            return run.snapshot == work.head + filling.commits
+            return filling.first, run.snapshot == work.head + filling.commits
     finally:
         writer.close()
 
@@ -130,6 +132,7 @@ class _Filling:
     deleted: int = 0
     seen: int = 0
     commits: int = 0
+    first: int | None = None
     gone: str = ""
 
     def __post_init__(self) -> None:
@@ -276,6 +279,7 @@ class _Filling:
             records.append_run(tx, run, started)
         assert tx.snapshot is not None
         self.waiting.committed()
+        self.first = self.first or tx.snapshot
         self.seen, self.done, self.commits = tx.snapshot, rows, self.commits + 1
         return replace(run, rows_read=rows, rows_written=rows, snapshot=tx.snapshot)
 

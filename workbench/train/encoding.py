@@ -60,7 +60,9 @@ def encode(rows: pa.Table | pa.RecordBatch, spec: FeatureSpec) -> Matrix:
         with np.errstate(over="ignore"):
             _fill_batch(matrix[start : start + batch.num_rows], batch, spec)
         start += batch.num_rows
-    matrix[np.isinf(matrix)] = np.nan
+    infinite = np.isinf(matrix)
+    if infinite.any():
+        matrix[infinite] = np.nan
     return matrix
 
 
