@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import shutil
 import statistics
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,9 +61,9 @@ def build(folder: Path, rows: int) -> Store:
     return store
 
 
-def fill(store: Store, table: str, rows: int) -> None:
+def fill(store: Store, table: str, rows: int, columns: Sequence[str] = COLUMNS) -> None:
     numbers = ", ".join(
-        f"(hash(i * {place + 3}) % 10000) / 100.0::DOUBLE AS {name}" for place, name in enumerate(COLUMNS)
+        f"(hash(i * {place + 3}) % 10000) / 100.0::DOUBLE AS {name}" for place, name in enumerate(columns)
     )
     made = f"SELECT i AS id, {numbers} FROM range({rows}) AS r(i)"
     store.sql(f"CREATE TABLE made AS {made}")
@@ -202,13 +204,40 @@ def one_row(store: Store, hand: Hand) -> Measured:
     )
 
 
-def peak(folder: Path, rows: int) -> None:
-    """Fill a column in a process of its own, and print the memory before it and the most it took."""
-    with build(folder, rows) as store:
+def narrow(folder: Path, rows: int) -> None:
+    """Make a store with a table of two numbers per row, and a model of ten small trees."""
+    with workbench.connect(folder) as store:
+        fill(store, "t", rows, COLUMNS[:2])
+        store.train(
+            "small",
+            "SELECT id, f0, f1, f0 * f1 / 50 AS y FROM t WHERE id < 20000",
+            label="y",
+            key="id",
+            model="xgboost",
+            params={"n_estimators": 10, "max_depth": 4},
+            prepare="none",
+        )
+
+
+def peak(folder: Path) -> None:
+    """Fill a column of that store, and print the memory of this process before it and the most it took."""
+    with workbench.connect(folder) as store:
+        store.predict("small", pa.table({"f0": [1.0], "f1": [1.0]}))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        seconds = timed(lambda: store.bind("p", on="t", model="fare"))
+        seconds = timed(lambda: store.bind("p", on="t", model="small"))
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         print(json.dumps({"before": before / 1024, "after": after / 1024, "seconds": seconds}))
+
+
+def measure_memory(folder: Path, counts: list[int]) -> dict[int, dict[str, float]]:
+    """Make and fill tables of so many rows, each in processes of their own."""
+    found = {}
+    for rows in counts:
+        store = str(folder / f"peak{rows}")
+        printed(sys.executable, __file__, store, "--narrow", "--rows", str(rows))
+        found[rows] = in_a_process(sys.executable, __file__, store, "--peak")
+        shutil.rmtree(store)
+    return found
 
 
 def in_a_process(*arguments: str) -> dict[str, float]:
@@ -243,7 +272,7 @@ of the run, the rows that changed known beforehand. Both sides alternate in one 
 | --- | --- | ---: | ---: | ---: | ---: | --- |
 {lines}
 
-Memory of a process that makes the table and then fills the column:
+Memory of a process that opens a store and fills a column: two numbers per row, ten trees of depth 4:
 
 | Rows | Before, MB | Peak, MB | Fill, s |
 | ---: | ---: | ---: | ---: |
@@ -258,12 +287,23 @@ def main() -> None:
     parser.add_argument("page", type=Path, help="the page to which this part is added")
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--fill", type=int, default=FILL_ROWS)
-    parser.add_argument("--memory", type=int, nargs="*", default=[1_000_000, 10_000_000])
+    parser.add_argument("--memory", type=int, nargs="*", default=[10_000_000, 50_000_000])
     parser.add_argument("--pixeltable", type=Path, help="the python of an environment with pixeltable")
-    parser.add_argument("--peak", action="store_true", help="only fill so many rows in the folder `page`")
+    parser.add_argument(
+        "--narrow", action="store_true", help="only make a store of `rows` in the folder `page`"
+    )
+    parser.add_argument("--peak", action="store_true", help="only fill a column of that store")
+    parser.add_argument("--only-memory", action="store_true", help="measure nothing else, and print it")
     options = parser.parse_args()
+    if options.narrow:
+        narrow(options.page, options.rows)
+        return
     if options.peak:
-        peak(options.page, options.rows)
+        peak(options.page)
+        return
+    if options.only_memory:
+        with tempfile.TemporaryDirectory() as made:
+            print(json.dumps(measure_memory(Path(made), options.memory), indent=1))
         return
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
@@ -279,12 +319,7 @@ def main() -> None:
             for what, reach in reaches.items():
                 name = names.get(what, f"{what} {CHANGED:,} rows")
                 measured.append(Measured(name, "Pixeltable", alone[what], theirs[what], reach))
-        memory = {
-            rows: in_a_process(
-                sys.executable, __file__, str(folder / f"peak{rows}"), "--peak", "--rows", str(rows)
-            )
-            for rows in options.memory
-        }
+        memory = measure_memory(folder, options.memory)
     text = report(measured, memory)
     replace_part(options.page.resolve(), HEADING, text)
     print(text)
