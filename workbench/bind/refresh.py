@@ -157,14 +157,15 @@ class _Filling:
         with step(f"Predicting {binding.column}", total) as advance, closing(self._rows()) as batches:
             last = time.monotonic()
             for rows, answers in self._answered(batches):
+                # Only now it is known that more comes: the last part has no commit of its own after it.
+                if binding.on_error != "fail" and self._is_much(last):
+                    self._commit(None, started, clock)
+                    last = time.monotonic()
                 self.waiting.keep(rows, answers)
                 limits.take(rows.num_rows)
                 advance(rows.num_rows)
                 if limits.over:
                     break
-                if binding.on_error != "fail" and self._is_much(last):
-                    self._commit(None, started, clock)
-                    last = time.monotonic()
         left = total - self.done - self.waiting.rows if limits.bounded and total is not None else 0
         return self._commit(left, started, clock)
 
