@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from typing import TYPE_CHECKING
 
 import nbformat
@@ -12,7 +13,7 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Locator
+    from playwright.sync_api import Locator, WebSocketRoute
 
     from tests.browser.conftest import Visit
 
@@ -441,6 +442,34 @@ def test_where_no_subshell_can_be_had_the_button_interrupts(visit: Visit) -> Non
     visit.shoot("search-reopened")
     assert visit.outside == []
     assert visit.errors == []
+
+
+def test_a_question_that_is_lost_on_the_way_is_asked_again(clean: Visit) -> None:
+    visit, lost, careless = clean, [], threading.Event()
+
+    def pass_on(page: WebSocketRoute) -> None:
+        server = page.connect_to_server()
+
+        def send(message: str | bytes) -> None:
+            sent = message.encode() if isinstance(message, str) else message
+            if careless.is_set() and b'"ask"' in sent:
+                lost.append(sent)
+            else:
+                server.send(message)
+
+        page.on_message(send)
+
+    visit.page.route_web_socket(re.compile("/channels"), pass_on)
+    visit.open(visit.lab.write("lost", MAKE, "%mlstore explore trips"))
+    visit.run(0)
+    widget = shown(visit, 1)
+    careless.set()
+    widget.get_by_role("button", name="Sort by fare").click()
+    visit.page.wait_for_timeout(2000)
+    careless.clear()
+    expect(widget.locator(".mlw-row").first).to_contain_text("0.000")
+    expect(widget.locator(".mlw-status")).to_have_text("")
+    assert any(b'"page"' in each for each in lost)
 
 
 def test_a_widget_says_that_its_kernel_is_gone(clean: Visit) -> None:

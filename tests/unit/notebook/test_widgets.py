@@ -113,6 +113,28 @@ def test_errors_are_answers(trips: Store) -> None:
         assert replies(widget, "profile", column=name, **VIEWED)["answer"]["rows"] == 990
 
 
+def test_a_question_that_comes_again_is_answered_again_and_done_once(trips: Store) -> None:
+    widget, sent, done = Explorer(trips.explore("trips")), [], []
+    let = threading.Event()
+
+    def answer(*, number: int) -> int:
+        done.append(number)
+        let.wait(60)
+        return number
+
+    widget.answer_slowly = answer
+    widget.send = lambda content, buffers=None: sent.append(content)
+    question = {"id": "x-1", "ask": "slowly", "given": {"number": 7}}
+    for _ in range(3):
+        widget._asked(None, question, None)
+    assert sent == []
+    let.set()
+    widget._answers["x-1"].result(60)
+    widget._asked(None, question, None)
+    assert sent == [{"id": "x-1", "answer": 7}] * 2
+    assert done == [7]
+
+
 def test_a_widget_stands_behind_its_static_form(trips: Store) -> None:
     explored = trips.explore("trips")
     bundles: list[dict[str, Any]] = []

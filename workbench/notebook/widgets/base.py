@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 _FOLDER = Path(__file__).parent
+
+_REMEMBERED = 64  # answers, so long as one of them may be asked for again
 
 
 @cache
@@ -38,7 +40,8 @@ class Widget(anywidget.AnyWidget):
     """A widget that asks the kernel for what it shows.
 
     A question is the name of a method that starts with `answer_`, and its arguments. It is answered in
-    a thread, so that the kernel can run cells meanwhile; whatever goes wrong is shown in the widget.
+    a thread, so that the kernel can run cells meanwhile; whatever goes wrong is shown in the widget. A
+    question that comes again, for its answer may be lost on the way, is not answered anew.
     """
 
     _esm = ""
@@ -55,6 +58,7 @@ class Widget(anywidget.AnyWidget):
 
     def __init__(self, start: Mapping[str, Any]) -> None:
         self._threads: dict[bool, Executor] = {}
+        self._answers: dict[str, Future[dict[str, Any]]] = {}
         super().__init__(start=dict(start))
         self.on_msg(self._asked)
 
@@ -63,19 +67,28 @@ class Widget(anywidget.AnyWidget):
         return getattr(self, f"answer_{what}")(**given)
 
     def _asked(self, _: object, message: Mapping[str, Any], buffers: object) -> None:
+        known = self._answers.get(message["id"])
+        if known is not None:
+            if known.done():
+                self.send(known.result())
+            return
         apart = message["ask"] in self.aside
         if apart not in self._threads:
             self._threads[apart] = ThreadPoolExecutor(1, thread_name_prefix="mlstore-widget")
-        self._threads[apart].submit(self._reply, message)
+        while len(self._answers) >= _REMEMBERED:
+            del self._answers[next(iter(self._answers))]
+        self._answers[message["id"]] = self._threads[apart].submit(self._reply, message)
 
-    def _reply(self, message: Mapping[str, Any]) -> None:
+    def _reply(self, message: Mapping[str, Any]) -> dict[str, Any]:
         try:
             answer = {"answer": self.ask(message["ask"], **message["given"])}
         except WorkbenchError as error:
             answer = {"error": {"message": error.message, "hint": error.hint}}
         except Exception as error:  # noqa: BLE001 (nobody else would see what happens in this thread)
             answer = {"error": {"message": f"{type(error).__name__}: {error}", "hint": ""}}
-        self.send({"id": message["id"], **answer})
+        answer = {"id": message["id"], **answer}
+        self.send(answer)
+        return answer
 
 
 def publish(shell: InteractiveShell, static: Mapping[str, str], widget: Widget) -> None:

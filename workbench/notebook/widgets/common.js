@@ -39,6 +39,8 @@ function whenGone(model, gone) {
   };
 }
 
+const PATIENCE = 5000; // A question or its answer may be lost while the page connects to the kernel again.
+
 /** Return a function that asks the kernel; an answer that is an error rejects. */
 function asker(model) {
   const waiting = new Map();
@@ -47,27 +49,36 @@ function asker(model) {
   const hear = (message) => {
     const asked = waiting.get(message.id);
     if (!asked) return;
-    waiting.delete(message.id);
+    forget(message.id);
     if (message.error) asked.reject(message.error);
     else asked.resolve(message.answer);
+  };
+  const forget = (id) => {
+    clearInterval(waiting.get(id).again);
+    waiting.delete(id);
   };
   model.on("msg:custom", hear);
   const ask = (what, given = {}) =>
     new Promise((resolve, reject) => {
       if (ask.gone) return reject(GONE);
       const id = `${prefix}-${last++}`;
-      waiting.set(id, { resolve, reject });
-      model.send({ id, ask: what, given });
+      const send = () => model.send({ id, ask: what, given }); // It is done once, however often it is asked.
+      const repeat = () => model.widget_manager?.kernel?.status === "idle" && send();
+      waiting.set(id, { resolve, reject, again: setInterval(repeat, PATIENCE) });
+      send();
     });
   ask.gone = false;
   ask.waiting = () => waiting.size;
   /** Let nobody wait for a kernel that is gone. */
   ask.end = () => {
     ask.gone = true;
-    for (const { reject } of waiting.values()) reject(GONE);
-    waiting.clear();
+    for (const [id, { reject }] of [...waiting]) {
+      forget(id);
+      reject(GONE);
+    }
   };
   ask.close = () => {
+    for (const id of [...waiting.keys()]) forget(id);
     model.off("msg:custom", hear);
     ask.deaf?.();
   };
