@@ -9,7 +9,8 @@ from typing import Any
 
 import duckdb
 
-from workbench.engines.duckdb import is_locked, scratch
+from workbench.engines.duckdb import scratch
+from workbench.engines.failures import is_locked
 from workbench.errors import Conflict, NotFound, StoreCorrupt, Unsupported
 from workbench.names import literal
 

@@ -23,10 +23,9 @@ from workbench.engines.duckdb import (
     confine,
     connect,
     execute,
-    is_locked,
     register_function,
-    reraise,
 )
+from workbench.engines.failures import is_locked, reraise
 from workbench.errors import Conflict, InvalidData, StoreCorrupt, StoreFull
 from workbench.lake import folder as folders
 from workbench.lake.attaching import attach, attach_statement, search_path

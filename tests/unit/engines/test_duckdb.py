@@ -5,7 +5,8 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from workbench.engines.duckdb import classify, connect, execute, parameters, translate
+from workbench.engines.duckdb import classify, connect, execute, parameters
+from workbench.engines.failures import translate
 from workbench.errors import Conflict, InvalidData, NotFound, StatementError, Unsupported, WorkbenchError
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from workbench.answers import PlanReport
 from workbench.derivation import Run
-from workbench.engines.duckdb import reraise
+from workbench.engines.failures import reraise
 from workbench.lake.result import Result
 from workbench.progress import step
 
