@@ -39,7 +39,7 @@ function whenGone(model, gone) {
   };
 }
 
-const PATIENCE = 5000; // A question or its answer may be lost while the page connects to the kernel again.
+const REPEATED = 5000; // A question or its answer may be lost while the page connects to the kernel again.
 
 /** Return a function that asks the kernel; an answer that is an error rejects. */
 function asker(model) {
@@ -64,7 +64,7 @@ function asker(model) {
       const id = `${prefix}-${last++}`;
       const send = () => model.send({ id, ask: what, given }); // It is done once, however often it is asked.
       const repeat = () => model.widget_manager?.kernel?.status === "idle" && send();
-      waiting.set(id, { resolve, reject, again: setInterval(repeat, PATIENCE) });
+      waiting.set(id, { resolve, reject, again: setInterval(repeat, REPEATED) });
       send();
     });
   ask.gone = false;
