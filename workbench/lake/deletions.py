@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _POSITIONS = "mlstore_deleted"
 _FEW = 2_000
+_SMALL = 20_000
 _VIRTUAL = ("filename", "file_row_number")
 
 
@@ -59,15 +60,22 @@ def deletions_query(cursor: Cursor, table: TableInfo, window: Window, columns: S
     if touched:
         _stage_positions(cursor, window, touched)
         places = _few_places(cursor)
-        own = _casts(table, columns)
-        # Opening all files of the table takes longer than reading those few that lost rows, and a join on
-        # the file's name as well would compare a text per row.
+        own = f"SELECT {_casts(table, columns)} FROM read_parquet"
+        sizes = {each.data_file: before[each.data_file] if each.exact else None for each in touched}
+        small = [file for file, size in sizes.items() if size is not None and size <= _SMALL]
+        if small:
+            parts.append(
+                f"{own}([{_list(small)}], hive_partitioning => false, filename = 'mlstore_path') AS r "
+                f"SEMI JOIN temp.{_POSITIONS} AS d ON r.mlstore_path = d.file AND r.file_row_number = d.place"
+            )
+        # Opening all files of the table takes longer than reading those that lost rows, and a join on the
+        # file's name as well would compare a text per row.
         parts += [
-            f"SELECT {own} FROM read_parquet({literal(file)}, hive_partitioning => false) WHERE {chosen}"
-            if each.exact and before[file]
+            f"{own}({literal(file)}, hive_partitioning => false) WHERE {chosen}"
+            if size is not None
             else f"{old} = {literal(file)} AND {chosen}"
-            for each, file in ((each, each.data_file) for each in touched)
-            if file in places or not places
+            for file, size in sizes.items()
+            if file not in small and (file in places or not places)
             for chosen in (f"file_row_number IN ({places.get(file) or _places_query(file)})",)
         ]
     nothing = f"SELECT {quote_all(columns)} FROM lake.{table.sql} LIMIT 0"
@@ -99,8 +107,8 @@ def _files(cursor: Cursor, table: TableInfo, snapshot: int) -> dict[str, str | N
 
 def _files_before(
     cursor: Cursor, table: TableInfo, window: Window, now: dict[str, str | None]
-) -> dict[str, bool]:
-    """Name the data files there were at the start of a window, and tell which can be read by themselves.
+) -> dict[str, int | None]:
+    """Name the data files there were at the start of a window, with the rows of those read by themselves.
 
     Those have the columns that the table has, by the same names; where DuckLake has to fill in or
     translate some, or has files that others wrote, it reads them.
@@ -109,13 +117,13 @@ def _files_before(
         cursor,
         "SELECT path, end_snapshot, mapping_id IS NULL AND partition_id IS NULL AND encryption_key IS NULL "
         "AND begin_snapshot >= (SELECT max(begin_snapshot) FROM ducklake_column AS c WHERE "
-        f"c.table_id = f.table_id AND {at(window.head, 'c')}) FROM ducklake_data_file AS f "
+        f"c.table_id = f.table_id AND {at(window.head, 'c')}), record_count FROM ducklake_data_file AS f "
         f"WHERE table_id = {window.table_id} AND {at(window.since, 'f')}",
     )
-    plain = {_file_name(path): own == "1" for path, _, own in rows}
-    if any(end is not None and number(end) <= window.head for _, end, _ in rows):
-        return {path: plain.get(_file_name(path), False) for path in _files(cursor, table, window.since)}
-    return {path: plain[_file_name(path)] for path in now if _file_name(path) in plain}
+    sizes = {_file_name(path): number(size) if own == "1" else None for path, _, own, size in rows}
+    if any(end is not None and number(end) <= window.head for _, end, *_ in rows):
+        return {path: sizes.get(_file_name(path)) for path in _files(cursor, table, window.since)}
+    return {path: sizes[_file_name(path)] for path in now if _file_name(path) in sizes}
 
 
 def _delete_files(cursor: Cursor, window: Window, now: dict[str, str | None]) -> list[_Deletes] | None:
