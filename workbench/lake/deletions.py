@@ -59,27 +59,37 @@ def deletions_query(cursor: Cursor, table: TableInfo, window: Window, columns: S
     touched = [each for each in known if each.data_file in before]
     if touched:
         _stage_positions(cursor, window, touched)
-        places = _few_places(cursor)
-        own = f"SELECT {_casts(table, columns)} FROM read_parquet"
         sizes = {each.data_file: before[each.data_file] if each.exact else None for each in touched}
-        small = [file for file, size in sizes.items() if size is not None and size <= _SMALL]
-        if small:
-            parts.append(
-                f"{own}([{_list(small)}], hive_partitioning => false, filename = 'mlstore_path') AS r "
-                f"SEMI JOIN temp.{_POSITIONS} AS d ON r.mlstore_path = d.file AND r.file_row_number = d.place"
-            )
-        # Opening all files of the table takes longer than reading those that lost rows, and a join on the
-        # file's name as well would compare a text per row.
-        parts += [
-            f"{own}({literal(file)}, hive_partitioning => false) WHERE {chosen}"
-            if size is not None
-            else f"{old} = {literal(file)} AND {chosen}"
-            for file, size in sizes.items()
-            if file not in small and (file in places or not places)
-            for chosen in (f"file_row_number IN ({places.get(file) or _places_query(file)})",)
-        ]
+        parts += _reads(cursor, sizes, f"SELECT {_casts(table, columns)} FROM read_parquet", old)
     nothing = f"SELECT {quote_all(columns)} FROM lake.{table.sql} LIMIT 0"
     return " UNION ALL ".join(parts) if parts else f"SELECT * FROM ({nothing})"
+
+
+def _reads(cursor: Cursor, sizes: dict[str, int | None], own: str, old: str) -> list[str]:
+    """Write the queries for the rows at the staged places of data files.
+
+    `sizes` has the rows of a file that is read by itself, for which `own` begins the query; the others
+    are read as part of the table, by `old`. To open all files of a table takes longer than to read those
+    few that lost rows.
+    """
+    small = [file for file, size in sizes.items() if size is not None and size <= _SMALL]
+    parts = []
+    if small:
+        parts.append(
+            f"{own}([{_list(small)}], hive_partitioning => false, filename = 'mlstore_path') AS r "
+            f"SEMI JOIN temp.{_POSITIONS} AS d ON r.mlstore_path = d.file AND r.file_row_number = d.place"
+        )
+    places = _few_places(cursor)
+    for file, size in sizes.items():
+        if file in small or (places and file not in places):
+            continue
+        # In a large file, a join on the file's name as well would compare a text per row.
+        chosen = f"file_row_number IN ({places.get(file) or _places_query(file)})"
+        if size is None:
+            parts.append(f"{old} = {literal(file)} AND {chosen}")
+        else:
+            parts.append(f"{own}({literal(file)}, hive_partitioning => false) WHERE {chosen}")
+    return parts
 
 
 def _casts(table: TableInfo, columns: Sequence[str]) -> str:

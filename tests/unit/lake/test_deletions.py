@@ -29,6 +29,7 @@ BEFORE = {
     "rows that had gone": ("DELETE FROM t WHERE id % 7 = 1",),
     "rows that had gone twice": ("DELETE FROM t WHERE id % 7 = 1", "DELETE FROM t WHERE id % 7 = 2"),
     "several files": ("INSERT INTO t SELECT * REPLACE (id + 5000 AS id) FROM t WHERE id <= 2500", CHANGED),
+    "a large file": ("INSERT INTO t SELECT t.* REPLACE (id + 5000 * g AS id) FROM t, range(1, 6) AS r(g)",),
     "a column that came later": ("ALTER TABLE t ADD COLUMN late INTEGER DEFAULT 7",),
     "a column that was renamed": ("ALTER TABLE t RENAME COLUMN name TO called",),
     "columns that changed names": (
