@@ -58,14 +58,31 @@ class Lab:
 
     def end_kernels(self) -> None:
         """End what a test has started: it would take memory until the last test."""
+        deadline = time.monotonic() + PATIENCE / 1000
+        while (kernels := self._kernels()) != []:
+            if time.monotonic() > deadline:
+                pytest.fail(f"these kernels of the test do not end: {kernels}")
+            for each in kernels or ():
+                with suppress(urllib.error.HTTPError):  # it ended meanwhile
+                    self._ask(f"api/kernels/{each['id']}", "DELETE")
+            time.sleep(0.1)
+
+    def _kernels(self) -> list[dict[str, object]] | None:
+        """List the kernels, or None while one is just starting: Jupyter Server cannot list it then."""
+        try:
+            found: list[dict[str, object]] = json.loads(self._ask("api/kernels"))
+        except urllib.error.HTTPError as error:
+            if error.code != 500:
+                raise
+            return None
+        return found
+
+    def _ask(self, path: str, method: str = "GET") -> bytes:
         headers = {"Authorization": f"token {self.token}"}
-        address = f"{self.url}/api/kernels"
-        with urllib.request.urlopen(urllib.request.Request(address, headers=headers)) as answer:
-            kernels = json.load(answer)
-        for each in kernels:
-            ended = urllib.request.Request(f"{address}/{each['id']}", headers=headers, method="DELETE")
-            with suppress(urllib.error.HTTPError):  # it ended meanwhile
-                urllib.request.urlopen(ended).close()
+        request = urllib.request.Request(f"{self.url}/{path}", headers=headers, method=method)
+        with urllib.request.urlopen(request) as answer:
+            said: bytes = answer.read()
+        return said
 
     def trust(self, notebook: Path) -> str:
         """Copy a notebook here and trust it, as JupyterLab trusts what was run in it; return its name."""
