@@ -30,9 +30,10 @@ lab: $(VENV)/.demo ## Open the executed quickstart in JupyterLab
 	@[ -f build/demo/quickstart.ipynb ] || $(BIN)/python scripts/demo.py build/demo
 	cd build/demo && $(abspath $(BIN))/jupyter lab $(LAB_ARGS) quickstart.ipynb
 
-test: lint ## Set up (a browser too), then lint, type-check and test
+test: lint ## Set up (a browser and Podman too), then lint, type-check and test
 	@$(BIN)/python scripts/extension.py || [ $$? = 3 ]
 	@scripts/chromium $(BIN)
+	@scripts/container $(BIN)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev ## ruff, import-linter, mypy

@@ -8,7 +8,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from workbench.bind.isolation import container
-from workbench.bind.isolation.environment import FOREIGN, environment
+from workbench.bind.isolation.commands import FOREIGN
+from workbench.bind.isolation.environment import environment
+from workbench.bind.isolation.image import image
 from workbench.bind.isolation.isolated import Described, Isolated
 from workbench.bind.isolation.limits import Limits
 from workbench.bind.isolation.loading import describe
@@ -95,16 +97,16 @@ def _own_packages(
         command = (str(python), str(SCRIPT))
         return Recipe(lake.folder, command, "", what, limits, shared=can_share(), environment=outside), known
     engine = container.engine()
-    tag = container.image(engine, packaged, known.ref)
+    tag = image(engine, packaged, known.ref)
     return Recipe(
         lake.folder,
-        container.command(engine, tag, packaged, limits),
+        container.command(engine, tag, packaged.files, limits),
         "",
         {**what, "folder": container.MODEL},
         limits,
         local=False,
         shared=False,
-        stop=(engine, "kill", container.NAME),
+        stop=container.stop(engine),
     ), known
 
 

@@ -7,19 +7,20 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
+from workbench.bind.isolation.commands import run
 from workbench.errors import ModelError
-from workbench.progress import Advance, step
+from workbench.progress import step
 from workbench.train.registry import Packaged
 
 _READY = "ready"
-_TAIL = 2000
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
+_FILE = re.compile(r"(?:-c|-r|--constraint|--requirement)[ =]?\s*([\w.-]+\.txt)")
 
 
 def requirements(packaged: Packaged) -> list[str]:
@@ -41,6 +42,17 @@ def requirements(packaged: Packaged) -> list[str]:
     present = {_package(line) for line in kept}
     own = [f"{each}=={metadata.version(each)}" for each in ("pyarrow", "pandas") if each not in present]
     return sorted([*kept, *own])
+
+
+def requirement_files(packaged: Packaged) -> dict[str, str]:
+    """Return the text of requirements.txt as it is to be installed, and of the files that it names."""
+    needed = requirements(packaged)
+    files = {"requirements.txt": "\n".join(needed)}
+    for found in map(_FILE.fullmatch, needed):
+        file = found and packaged.files / Path(found[1]).name
+        if file and file.is_file():
+            files[file.name] = file.read_text(encoding="utf-8")
+    return files
 
 
 def _package(line: str) -> str:
@@ -69,16 +81,15 @@ def environment(packaged: Packaged, name: str) -> Path:
     """
     from filelock import FileLock
 
-    needed = requirements(packaged)
-    named = "\n".join([platform.python_version(), *needed])
-    folder = _cache() / hashlib.sha256(named.encode()).hexdigest()[:16]
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    files = requirement_files(packaged)
+    named = "\n".join([platform.python_version(), *files.values()])
+    folder = cache("environments") / hashlib.sha256(named.encode()).hexdigest()[:16]
     python = folder / "bin" / "python"
     with FileLock(f"{folder}.lock"):
         if not (folder / _READY).exists():
             shutil.rmtree(folder, ignore_errors=True)
             try:
-                _build(folder, needed, name)
+                _build(folder, files, name)
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
@@ -86,14 +97,15 @@ def environment(packaged: Packaged, name: str) -> Path:
     return python
 
 
-def _cache() -> Path:
-    """Return where environments are kept; the variable MLSTORE_CACHE names another folder."""
-    if named := os.environ.get("MLSTORE_CACHE"):
-        return Path(named) / "environments"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mlstore" / "environments"
+def cache(kind: str) -> Path:
+    """Return the folder where things of a kind are kept; the variable MLSTORE_CACHE names another place."""
+    usual = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mlstore"
+    folder = Path(os.environ.get("MLSTORE_CACHE") or usual) / kind
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
-def _build(folder: Path, needed: Sequence[str], name: str) -> None:
+def _build(folder: Path, files: Mapping[str, str], name: str) -> None:
     python = str(folder / "bin" / "python")
     uv = shutil.which("uv")
     if uv:
@@ -104,44 +116,8 @@ def _build(folder: Path, needed: Sequence[str], name: str) -> None:
     with step(f"Installing what {name} requires", 2) as advance:
         run(make, advance)
         advance(1)
-        run([*install, *needed], advance)
+        with tempfile.TemporaryDirectory(prefix="mlstore-") as made:
+            for file, text in files.items():
+                Path(made, file).write_text(text, encoding="utf-8")
+            run([*install, "-r", f"{made}/requirements.txt"], advance)
         advance(1)
-
-
-def run(command: Sequence[str], advance: Advance, given: str | None = None) -> None:
-    """Run a command that takes a while, and show the last line it printed.
-
-    Raises
-    ------
-    ModelError
-        If it fails.
-    """
-    outside = {name: value for name, value in os.environ.items() if name not in FOREIGN}
-    process = subprocess.Popen(  # noqa: S603 (pip, uv or docker)
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=outside,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    printed = ""
-    try:
-        with process.stdin as pipe:
-            pipe.write(given or "")
-        with process.stdout as lines:
-            for line in lines:
-                printed = (printed + line)[-_TAIL:]
-                advance(0, note=line.strip()[:80])
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
-    if process.wait() != 0:
-        raise ModelError(f"{' '.join(command[:4])} … failed:\n{printed.strip()}")
-
-
-FOREIGN = frozenset({"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"})
-"""Variables that would let another interpreter import what is installed here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mmap
 import os
@@ -26,6 +27,8 @@ _LISTING = re.compile(r"^Extension modules: .*$", re.MULTILINE)
 _CATCH_UP = 0.01
 _LOOK_AGAIN = 0.1
 _GRACE = 1.0
+_STOPPING = 60.0
+_SIGNALLED = 128
 
 
 class Failed(ModelError):
@@ -162,7 +165,8 @@ class Process:
         self._attendant.join(_GRACE)
         self._release()
         if self._stop:
-            subprocess.run(self._stop, capture_output=True, check=False)  # noqa: S603 (docker or podman)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.run(self._stop, capture_output=True, timeout=_STOPPING, check=False)  # noqa: S603 (docker or podman)
 
     def _release(self) -> None:
         for number in self._shared:
@@ -251,6 +255,8 @@ class Process:
         except subprocess.TimeoutExpired:
             code = None
         self.end()
+        if code is not None and self._stop and code > _SIGNALLED:
+            code = _SIGNALLED - code  # So a shell tells by which signal a program was ended.
         if code is None:
             said = f"it gave no answer that can be read ({error})"
         elif code < 0:

@@ -39,7 +39,7 @@ class Recipe:
     loader : str
         The module whose `load_model` loads it; empty for that of the script itself.
     local : bool
-        Whether it is a process of this machine; else it has other ids, and limits put on from outside.
+        Whether it is a process of this machine; else it has other ids, and no network to be kept from.
     stop : tuple of str
         A command that ends it, where ending the process that was started is not enough.
     """
@@ -104,7 +104,7 @@ class Worker:
         recipe = self.recipe
         setup = {
             "path": recipe.path,
-            "memory": recipe.limits.memory if recipe.local else None,
+            "memory": recipe.limits.memory,
             "network": not recipe.local,
             "parent": os.getpid() if recipe.local else None,
         }

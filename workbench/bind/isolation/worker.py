@@ -57,10 +57,11 @@ class Channel:
 
     def rows(self, size: int) -> Any:
         """Read the rows that came with a message."""
+        # First of all: what fails after it must not leave them in the pipe, before the next message.
+        data = self._map(0, size) if self._shared else self._input.read(size)
         import pyarrow as pa
 
-        buffer = pa.py_buffer(self._map(0, size) if self._shared else self._input.read(size))
-        table = pa.ipc.open_stream(buffer.slice(0, size)).read_all()
+        table = pa.ipc.open_stream(pa.py_buffer(data).slice(0, size)).read_all()
         batches = table.to_batches()
         return batches[0] if len(batches) == 1 else table
 
@@ -207,7 +208,9 @@ class Served:
 
 def _own_files() -> list[tuple[str, int, int]]:
     """List the files of code that was loaded from outside of the installation, and how they are now."""
-    installed = tuple({sys.prefix, sys.base_prefix, str(Path(__file__).parents[2])})
+    # In a container this is the root: code there does not change.
+    package = Path(__file__).parent.parent.parent
+    installed = tuple({sys.prefix, sys.base_prefix, str(package)})
     found = []
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
