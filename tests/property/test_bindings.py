@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import workbench
+from workbench.bind import work
 from workbench.store import Store
 
 MODULE = "doubling_model"
@@ -63,26 +65,32 @@ def write(store: Store, table: str, step: tuple[Any, ...], first: int) -> None:
         store.refresh(f"p_{table}", limit=key)
 
 
-@settings(max_examples=10, deadline=None)
+@pytest.mark.parametrize("few", [work._FEW_ROWS, 0], ids=["read once", "read again"])
+@settings(max_examples=8, deadline=None)
 @given(
     start=st.dictionaries(IDS, st.integers(-3, 3), min_size=1, max_size=5),
     rounds=st.lists(st.lists(STEP, min_size=1, max_size=4), min_size=1, max_size=3),
 )
 def test_predictions_follow_all_writes(
-    shared: Store, start: dict[int, int], rounds: list[list[tuple[Any, ...]]]
+    shared: Store, few: int, start: dict[int, int], rounds: list[list[tuple[Any, ...]]]
 ) -> None:
+    with patch.object(work, "_FEW_ROWS", few):
+        follow_all_writes(shared, start, rounds)
+
+
+def follow_all_writes(store: Store, start: dict[int, int], rounds: list[list[tuple[Any, ...]]]) -> None:
     table = f"t{next(NUMBERS)}"
-    shared.load(table, [{"id": key, "v": v, "note": 0} for key, v in start.items()], key="id")
-    first = shared._lake.head()
-    shared.bind(
+    store.load(table, [{"id": key, "v": v, "note": 0} for key, v in start.items()], key="id")
+    first = store._lake.head()
+    store.bind(
         f"p_{table}", on=table, inputs=["v"], model=f"py:{MODULE}:double", when="manual", isolate="none"
     )
     for steps in rounds:
         for step in steps:
-            write(shared, table, step, first)
-        shared.refresh(f"p_{table}")
-        there = shared.sql(f"SELECT id, v * 2 AS value FROM {table} ORDER BY id").rows()
-        kept = shared.sql(f"SELECT id, value FROM predictions.{table}__p_{table} ORDER BY id").rows()
+            write(store, table, step, first)
+        store.refresh(f"p_{table}")
+        there = store.sql(f"SELECT id, v * 2 AS value FROM {table} ORDER BY id").rows()
+        kept = store.sql(f"SELECT id, value FROM predictions.{table}__p_{table} ORDER BY id").rows()
         assert kept == there
-        assert shared.stale(f"p_{table}").rows() == []
-        assert shared.refresh(f"p_{table}")[0].mode == "noop"
+        assert store.stale(f"p_{table}").rows() == []
+        assert store.refresh(f"p_{table}")[0].mode == "noop"

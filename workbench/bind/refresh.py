@@ -75,7 +75,7 @@ def _refresh(
             plans.append(work.plan)
             if isinstance(work.plan, Noop):
                 return Run(binding.name, KIND, "noop", work.plan.reason, seconds=time.perf_counter() - clock)
-            with closing(_Filling(lake, reader, writer, work)) as filling:
+            with closing(_Filling(lake, reader, writer, work.stage(reader))) as filling:
                 return filling.run(started, clock)
     finally:
         reader.close()

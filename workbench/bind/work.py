@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from workbench.bind.definition import Binding
@@ -14,7 +14,7 @@ from workbench.derivation import Full, Incremental, Noop, Plan
 from workbench.engines.duckdb import Cursor, execute
 from workbench.errors import InvalidData, ModelError, NotFound
 from workbench.lake.deletions import deletions_query
-from workbench.lake.images import Window, may_have_rows, window_in
+from workbench.lake.images import Window, count_changed, may_have_rows, window_in
 from workbench.lake.inputs import behind
 from workbench.lake.snapshots import read_journal
 from workbench.lake.tables import TableInfo
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 HASH = "__input_hash"
 """The column of the digest in what the model is given; no user's column is likely to be called so."""
 
+FRESH = "mlstore_fresh"
+"""The relation of the rows that were written since, where they are few enough to be read only once."""
+
 ASKED = "asked for"
+
+_FEW_ROWS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,8 @@ class Work:
         Whether there are predictions already.
     begun : bool
         Whether the last run left rows over, so that rows after the watermark may have theirs.
+    staged : bool
+        Whether the rows that were written are looked at in the relation `FRESH`, not in the table.
     """
 
     binding: Binding
@@ -65,6 +72,7 @@ class Work:
     window: Window | None = None
     filled: bool = True
     begun: bool = False
+    staged: bool = False
 
     @property
     def fresh_only(self) -> bool:
@@ -76,46 +84,72 @@ class Work:
         """Whether rows that are predicted may have had a prediction before."""
         return self.filled and (self.binding.limits.errors or not self.fresh_only)
 
+    def stage(self, cursor: Cursor) -> Work:
+        """Read the rows that were written once, if they are few and would be read again to be compared."""
+        window = self.window
+        if window is None or not (window.deletes and window.inserts and self.filled) or self._recent:
+            return self
+        if len(self.inputs) > 1 or count_changed(cursor, self.source.base, window) > _FEW_ROWS:
+            return self
+        cursor.register(FRESH, execute(cursor, self._rows()).to_arrow_table())
+        return replace(self, staged=True)
+
     def todo(self) -> str:
         """Write the query for the rows to predict: the key, the inputs, and their digest.
 
         Where a run may have to stop early, rows come in the order of their last change, newest first.
         """
+        rows = FRESH if self.staged else f"({self._rows()})"
+        wanted = "s.* EXCLUDE (__written, __row)" if self._recent else "s.*"
+        order = " ORDER BY s.__written DESC, s.__row DESC" if self._recent else ""
+        return f"SELECT {wanted} FROM {rows} AS s{self._filter()}{order}"
+
+    @property
+    def _recent(self) -> bool:
+        """Whether the rows are wanted in the order of their last change."""
+        return self.binding.limits.bounded and self.source.is_table
+
+    @property
+    def _where(self) -> str:
+        """Which rows of the source are looked at."""
+        if self.window is None:
+            return ""
+        some = self.window.inserts or len(self.inputs) > 1
+        return f" WHERE {self.source.fresh(self.columns, self.watermarks) if some else 'false'}"
+
+    def _rows(self) -> str:
+        """Write the query for the rows that are looked at, whether or not their prediction stands."""
         source = self.source
         values = dict(zip(self.columns, source.expressions(self.columns), strict=True))
         taken = {each.lower() for each in source.key}
         shown = [f"t.{quote(each)}" for each in source.key]
         shown += [f"{value} AS {quote(name)}" for name, value in values.items() if name.lower() not in taken]
         shown.append(f"hash({', '.join(values.values()) or '0'}) AS {HASH}")
-        recent = self.binding.limits.bounded and source.is_table
-        if recent:
+        if self._recent:
             shown += ["t.snapshot_id AS __written", "t.rowid AS __row"]
-        where = ""
-        if self.window is not None:
-            some = self.window.inserts or len(self.inputs) > 1
-            where = f" WHERE {source.fresh(self.columns, self.watermarks) if some else 'false'}"
-        rows = f"SELECT {', '.join(shown)} FROM {source.rows(self.columns)}{where}"
-        wanted = "s.* EXCLUDE (__written, __row)" if recent else "s.*"
-        order = " ORDER BY s.__written DESC, s.__row DESC" if recent else ""
-        return f"SELECT {wanted} FROM ({rows}) AS s{self._filter(where)}{order}"
+        return f"SELECT {', '.join(shown)} FROM {source.rows(self.columns)}{self._where}"
 
-    def _filter(self, where: str) -> str:
+    def _filter(self) -> str:
         """Write the join that leaves out rows, of those that are looked at, whose prediction stands."""
         binding, side = self.binding, f"lake.{quote_name(self.binding.output)}"
         if not self.filled or self.plan.reason == ASKED or (self.fresh_only and not self.begun):
             return ""
-        pairs = zip(self.source.key, binding.side_key, strict=True)
+        pairs = list(zip(self.source.key, binding.side_key, strict=True))
         same = " AND ".join(f"s.{quote(column)} = p.{quote(other)}" for column, other in pairs)
-        key = quote_all(binding.side_key)
+        key, version = quote_all(binding.side_key), literal(self.predictor.ref)
         made = f"SELECT {key}, input_hash FROM {side}"
         if binding.limits.errors:
             return f" SEMI JOIN ({made} WHERE status = 'error') AS p ON ({same})"
+        if self.staged:
+            # The engine knows how few rows there are, and reads no more of the side table than theirs.
+            stands = f"p.input_hash = s.{HASH} AND p.model_version = {version}"
+            return f" LEFT JOIN {side} AS p ON ({same}) WHERE ({stands}) IS NOT TRUE"
         if self.window is not None and len(self.inputs) == 1:
             # The keys of few rows tell the engine which parts of the side table it need not read.
-            pairs = zip(self.source.key, binding.side_key, strict=True)
             names = ", ".join(f"t.{quote(column)} AS {quote(other)}" for column, other in pairs)
-            made += f" SEMI JOIN (SELECT {names} FROM {self.source.rows(())}{where}) USING ({key})"
-        made += f" WHERE model_version = {literal(self.predictor.ref)}"
+            rows = f"SELECT {names} FROM {self.source.rows(())}{self._where}"
+            made += f" SEMI JOIN ({rows}) USING ({key})"
+        made += f" WHERE model_version = {version}"
         return f" ANTI JOIN ({made}) AS p ON ({same} AND s.{HASH} = p.input_hash)"
 
     def gone(self, cursor: Cursor) -> str:
@@ -135,8 +169,9 @@ class Work:
             if not self.window.inserts:
                 return query
             # A key that went and is there now was written since.
-            fresh = f"FROM lake.{source.base.sql} WHERE snapshot_id > {self.window.since}"
-            return f"{query} ANTI JOIN ({fresh}) USING ({key})"
+            there = f"SELECT {key} FROM lake.{source.base.sql} WHERE snapshot_id > {self.window.since}"
+            written = f"FROM {FRESH}" if self.staged else there
+            return f"{query} ANTI JOIN ({written}) USING ({key})"
         here = f"SELECT {names} FROM lake.{source.base.sql}"
         return (
             f"SELECT {side_key} FROM lake.{quote_name(binding.output)} ANTI JOIN ({here}) USING ({side_key})"
