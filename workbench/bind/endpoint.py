@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.bind.definition import Binding
 from workbench.bind.fill import Asker, arrow_type
+from workbench.bind.lookup import Lookup, key_tuples
 from workbench.bind.predictors import Predictor, Trained
 from workbench.bind.source import read_source
 from workbench.bind.work import find_bound
@@ -43,7 +44,6 @@ class Endpoint:
         import pyarrow as pa
 
         self.binding = binding
-        self._lake = lake
         cursor = lake.cursor()
         source = read_source(lake, binding.on, cursor, lake.tables.all(cursor))
         where = replace(binding, isolate=isolate or binding.isolate)
@@ -53,8 +53,9 @@ class Endpoint:
         # The key may be an input as well, so it stands first, under names of its own.
         shown = [f"t.{quote(each)} AS __key_{number}" for number, each in enumerate(binding.key)]
         shown += [f"{value} AS {quote(name)}" for name, value in values]
-        self._query = f"SELECT {', '.join(shown)} FROM {source.rows(columns)}"
-        found = list(execute(cursor, f"{self._query} LIMIT 0").to_arrow_table().schema)
+        query = f"SELECT {', '.join(shown)} FROM {source.rows(columns)}"
+        found = list(execute(cursor, f"{query} LIMIT 0").to_arrow_table().schema)
+        self._lookup = Lookup(lake, query, {each: source.columns[each] for each in binding.key})
         places = zip(binding.key, found, strict=False)
         self.key: pa.Schema = pa.schema([field.with_name(name) for name, field in places])
         self.inputs: pa.Schema = pa.schema(found[len(binding.key) :])
@@ -79,28 +80,16 @@ class Endpoint:
         single = self.key.names[0] if len(self.key) == 1 else None
         given = [each if single is None or isinstance(each, Mapping) else {single: each} for each in keys]
         asked, bad = _read(given, self.key, f"the key of {self.binding.on}")
-        wanted = _keys(asked, self.key.names)
-        rows = self._look_up([key for place, key in enumerate(wanted) if place not in bad])
-        found = {key: place for place, key in enumerate(_keys(rows, rows.schema.names[: len(self.key)]))}
+        wanted = key_tuples(asked, len(self.key))
+        found = self._lookup.find(key for place, key in enumerate(wanted) if place not in bad)
         for place, key in enumerate(wanted):
-            if place not in bad and key not in found:
+            if place not in bad and key not in found.places:
                 shown = ", ".join(
                     f"{name} = {part!r}" for name, part in zip(self.key.names, key, strict=True)
                 )
                 bad[place] = NotFound(f"There is no row with {shown} in {self.binding.table}.")
-        places = [None if place in bad else found[key] for place, key in enumerate(wanted)]
-        return self._ask(_take(rows, places, self.inputs), bad)
-
-    def _look_up(self, keys: Sequence[tuple[Any, ...]]) -> pa.Table:
-        """Read the inputs of rows by key; a condition on values lets the lake skip files."""
-        unique = list(dict.fromkeys(keys))
-        if len(self.key) == 1:
-            condition = f"t.{quote(self.key.names[0])} IN ({', '.join('?' for _ in unique) or 'NULL'})"
-        else:
-            one = "(" + " AND ".join(f"t.{quote(name)} = ?" for name in self.key.names) + ")"
-            condition = " OR ".join(one for _ in unique) or "false"
-        text = f"{self._query} WHERE {condition}"
-        return execute(self._lake.cursor(), text, [part for key in unique for part in key]).to_arrow_table()
+        places = [None if place in bad else found.places[key] for place, key in enumerate(wanted)]
+        return self._ask(_take(found.rows, places, self.inputs), bad)
 
     def _ask(self, batch: pa.RecordBatch, bad: Mapping[int, WorkbenchError]) -> list[Answer]:
         """Ask about the rows that can be used, and put the answers into the places of the questions."""
@@ -207,9 +196,5 @@ def _take(rows: pa.Table, places: list[int | None], schema: pa.Schema) -> pa.Rec
     """Take rows by place, and those of no place as nulls."""
     import pyarrow as pa
 
-    taken = rows.select(schema.names).combine_chunks().take(pa.array(places, pa.int64()))
+    taken = rows.select(schema.names).take(pa.array(places, pa.int64()))
     return _batch(schema, [taken[name].combine_chunks() for name in schema.names])
-
-
-def _keys(rows: pa.RecordBatch | pa.Table, names: Sequence[str]) -> list[tuple[Any, ...]]:
-    return list(zip(*(rows[name].to_pylist() for name in names), strict=True))

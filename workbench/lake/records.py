@@ -35,24 +35,27 @@ class Records:
     def append(self, tx: Transaction, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append rows, as part of the commit `tx`; absent columns become NULL."""
         spec = SPEC[table]
-        rows = list(rows)
-        if not rows:
-            return
-        self._lake.kept.touch(tx.cursor, table)
         values = [
             [_encode(row.get(column), kind) for column, kind in spec.items()]
             for row in rows
             if _known(row, table)
         ]
-        if len(values) > _FEW:
-            _insert_many(tx.cursor, table, values)
+        self.append_values(tx, table, values)
+
+    def append_values(self, tx: Transaction, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Append rows given by the values of all columns in their order, JSON as text."""
+        if not rows:
             return
-        marks = ", ".join("?" for _ in spec)
-        places = ", ".join(f"({marks})" for _ in values)
+        self._lake.kept.touch(tx.cursor, table)
+        if len(rows) > _FEW:
+            _insert_many(tx.cursor, table, rows)
+            return
+        marks = ", ".join("?" for _ in SPEC[table])
+        places = ", ".join(f"({marks})" for _ in rows)
         execute(
             tx.cursor,
             f"INSERT INTO lake.mlstore.{quote(table)} VALUES {places}",
-            [value for row in values for value in row],
+            [value for row in rows for value in row],
         )
 
     def rows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import secrets
 import signal
@@ -65,6 +66,9 @@ def serve(store: Store, options: argparse.Namespace) -> None:
         desk.log = RequestLog(store.record_requests)
     try:
         desk.open()
+        # What is loaded now stays: to look through all of it for garbage would hold up requests for 100 ms.
+        gc.collect()
+        gc.freeze()
         _say(desk, listening, None if given else token)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, timeout_graceful_shutdown=SECONDS, lifespan="off"

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 LOOK_EVERY = 0.5
 """Seconds between two looks for a new champion."""
 
+AGAIN = 5.0
+"""Seconds after which it looks also where there is no new snapshot: for models that are kept elsewhere,
+and for those that could not be made ready."""
+
 LONGEST = 10_000
 """Rows that one request may ask about."""
 
@@ -73,7 +77,9 @@ class Desk:
     latencies: dict[str, Latency] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     _endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    _made_of: dict[str, object] = field(default_factory=dict)
     _head: int = -1
+    _again: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -95,25 +101,31 @@ class Desk:
         while not self._stop.wait(LOOK_EVERY):
             try:
                 self.look()
-            except WorkbenchError as error:
-                self.problems[""] = error.message
+            except (WorkbenchError, OSError) as error:
+                self.problems = {**self.problems, "": str(error)}
 
     def look(self) -> None:
-        """Get the models of all bindings ready, if there is a new snapshot; old ones answer meanwhile."""
-        head = self.store.head()
-        if head == self._head:
+        """Get the models of all bindings ready that are new or changed; old ones answer meanwhile."""
+        head, now = self.store.head(), time.monotonic()
+        if head == self._head and now < self._again:
             return
+        made_of = self.store.served()
         found: dict[str, Endpoint] = {}
         problems: dict[str, str] = {}
-        for name in self.store.bindings():
+        for name, parts in made_of.items():
+            self.latencies.setdefault(name, Latency())
+            known = self._endpoints.get(name)
+            if known is not None and name not in self.problems and parts == self._made_of[name]:
+                found[name] = known
+                continue
             try:
                 found[name] = self.store.endpoint(name, self.isolate)
             except WorkbenchError as error:
                 problems[name] = str(error)
-                if name in self._endpoints:
-                    found[name] = self._endpoints[name]
-            self.latencies.setdefault(name, Latency())
-        self._endpoints, self.problems, self._head = found, problems, head
+                if known is not None:
+                    found[name] = known
+        self._endpoints, self._made_of, self.problems, self._head = found, made_of, problems, head
+        self._again = now + AGAIN
 
     @property
     def endpoints(self) -> dict[str, Endpoint]:
@@ -185,19 +197,23 @@ class Desk:
     ) -> None:
         assert self.log is not None
         request, now = uuid.uuid4().hex, datetime.now(UTC)
+        # The text is made here: for all rows at once, when they are written, it would hold up requests.
+        word = kind.removesuffix("s")
         self.log.add(
-            {
-                "id": request,
-                "binding": endpoint.binding.name,
-                "model": answered.model,
-                "asked": {kind.removesuffix("s"): row},
-                "value": None if answer.value is None else str(answer.value),
-                "score": answer.score,
-                "error": None if answer.error is None else str(answer.error),
-                "milliseconds": seconds * 1000,
-                "asked_at": now,
-            }
-            for row, answer in zip(asked, answered.answers, strict=True)
+            [
+                (
+                    request,
+                    endpoint.binding.name,
+                    answered.model,
+                    json.dumps({word: row}),
+                    None if answer.value is None else str(answer.value),
+                    answer.score,
+                    None if answer.error is None else str(answer.error),
+                    seconds * 1000,
+                    now,
+                )
+                for row, answer in zip(asked, answered.answers, strict=True)
+            ]
         )
 
 

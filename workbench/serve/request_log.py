@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from workbench.errors import WorkbenchError
@@ -12,13 +11,14 @@ from workbench.errors import WorkbenchError
 EVERY = 5.0
 """Seconds between two commits."""
 
-AT_ONCE = 10_000
+AT_ONCE = 20_000
 """Rows that are not waited with."""
 
 WAITING = 100_000
 """Rows that may wait; when the lake cannot be written for so long, the newest are dropped."""
 
-Write = Callable[[Iterable[Mapping[str, Any]]], None]
+Row = tuple[Any, ...]
+Write = Callable[[Sequence[Row]], None]
 
 
 class RequestLog:
@@ -35,45 +35,48 @@ class RequestLog:
     def __init__(self, write: Write, every: float = EVERY) -> None:
         self._write = write
         self._every = every
-        self._waiting: queue.Queue[Mapping[str, Any]] = queue.Queue(WAITING)
-        self._stop = threading.Event()
-        self._batch: list[Mapping[str, Any]] = []
+        self._waiting: list[Row] = []
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._closing = False
         self.written = self.dropped = 0
         self.error = ""
         self._thread = threading.Thread(target=self._run, name="mlstore-requests", daemon=True)
         self._thread.start()
 
-    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Put rows into the queue; returns at once."""
-        for row in rows:
-            try:
-                self._waiting.put_nowait(row)
-            except queue.Full:
-                self.dropped += 1
+    def add(self, rows: Sequence[Row]) -> None:
+        """Let rows wait to be written; returns at once."""
+        with self._lock:
+            room = max(WAITING - len(self._waiting), 0)
+            self._waiting.extend(rows[:room])
+            self.dropped += len(rows[room:])
+        if len(self._waiting) >= AT_ONCE and not self.error:
+            self._wake.set()
 
     def close(self) -> None:
         """Write what waits, and end the thread."""
-        self._stop.set()
+        self._closing = True
+        self._wake.set()
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(self._every):
+        while not self._closing:
+            self._wake.wait(self._every)
+            self._wake.clear()
             self._flush()
-        self._flush()
 
     def _flush(self) -> None:
-        while True:
-            while len(self._batch) < AT_ONCE:
-                try:
-                    self._batch.append(self._waiting.get_nowait())
-                except queue.Empty:
-                    break
-            if not self._batch:
-                return
-            try:
-                self._write(self._batch)
-            except WorkbenchError as error:
-                self.error = error.message
-                return
-            self.written += len(self._batch)
-            self._batch, self.error = [], ""
+        """Write what waits now, in one commit; what comes meanwhile waits for the next."""
+        with self._lock:
+            batch, self._waiting = self._waiting, []
+        if not batch:
+            return
+        try:
+            self._write(batch)
+        except (WorkbenchError, OSError) as error:
+            self.error = str(error)
+            with self._lock:
+                self._waiting = batch + self._waiting
+            return
+        self.written += len(batch)
+        self.error = ""

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import pytest
 import uvicorn
 
 import workbench
+from workbench.bind import lookup
 from workbench.errors import InvalidData, Unsupported
 from workbench.serve import command
 from workbench.serve.app import create_app
@@ -395,3 +396,132 @@ def test_the_command_serves_until_it_is_stopped(
     assert "Logged 1 rows" in rest
     with workbench.connect(folder) as store:
         assert len(store.sql("FROM mlstore.requests")) == 1
+
+
+@pytest.fixture
+def doubled(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A store with a function that is bound to a table with a key of two columns."""
+    (tmp_path / "doubling_model.py").write_text(
+        "import pyarrow.compute as pc\ndef f(rows):\n    return pc.multiply(rows['v'], 2)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    rows = store.sql("SELECT i AS a, 'x' || i AS b, i AS v FROM range(20000) t(i)")
+    store.load("pairs", rows, key=["a", "b"])
+    store.bind("twice", on="pairs", model="py:doubling_model:f", inputs=["v"], when="manual", mode="async")
+    return store
+
+
+def test_the_most_keys_that_may_be_asked_about_take_no_longer_than_as_many_rows(doubled: Store) -> None:
+    """A condition for each key would take minutes of the processor's time where the key has two columns."""
+    endpoint = doubled.endpoint("pairs__twice", "none")
+    keys = [{"a": 2 * number, "b": f"x{2 * number}"} for number in range(9_998)]
+    keys += [{"a": 1, "b": "x2"}, {"a": 1, "b": None}]
+    started = time.process_time()
+    answers = endpoint.ask_keys(keys)
+    assert time.process_time() - started < 5
+    assert [each.value for each in answers] == [4 * number for number in range(9_998)] + [None, None]
+    assert "a = 1, b = 'x2'" in str(answers[-2].error) and "b = None" in str(answers[-1].error)
+
+
+def test_what_is_asked_at_once_is_looked_up_at_once(doubled: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up = []
+    read = lookup.Lookup._read
+
+    def slow(self: lookup.Lookup, keys: Sequence[lookup.Key]) -> lookup.Found:
+        looked_up.append(len(keys))
+        assert until(lambda: len(self._waiting) == 6 or len(looked_up) > 1)
+        return read(self, keys)
+
+    monkeypatch.setattr(lookup.Lookup, "_read", slow)
+    endpoint = doubled.endpoint("pairs__twice", "none")
+    found: dict[int, object] = {}
+
+    def ask(number: int) -> None:
+        found[number] = endpoint.ask_keys([{"a": number, "b": f"x{number}"}])[0].value
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(7)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {number: 2 * number for number in range(7)}
+    assert looked_up == [1, 6]
+
+
+def test_a_lookup_that_fails_leaves_the_others_theirs(
+    doubled: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_once(*_: object) -> None:
+        monkeypatch.undo()
+        assert until(lambda: len(asked._waiting) == 1)
+        raise workbench.WorkbenchError("just now")
+
+    endpoint = doubled.endpoint("pairs__twice", "none")
+    asked = endpoint._lookup
+    monkeypatch.setattr(lookup.Lookup, "_read", fail_once)
+    found: list[object] = []
+
+    def ask() -> None:
+        try:
+            found.append(endpoint.ask_keys([{"a": 3, "b": "x3"}])[0].value)
+        except workbench.WorkbenchError as error:
+            found.append(error.message)
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(str, found)) == ["6", "just now"]
+
+
+def test_what_comes_while_the_log_is_written_waits_for_the_next_time() -> None:
+    """Else a service under load would commit without end, each time a few rows."""
+    written: list[int] = []
+
+    def write(rows: Sequence[object]) -> None:
+        written.append(len(rows))
+        log.add([("later",)])
+
+    log = RequestLog(write, every=0.3)
+    started = time.monotonic()
+    log.add([("first",), ("second",)])
+    assert until(lambda: len(written) > 1)
+    elapsed = time.monotonic() - started
+    assert written[:2] == [2, 1] and elapsed >= 0.6
+    log.close()
+    assert (log.written, log.dropped) == (sum(written), 0)
+
+
+def test_the_log_keeps_what_could_not_be_written_and_its_order() -> None:
+    written: list[object] = []
+    fails = [True]
+
+    def write(rows: Sequence[object]) -> None:
+        if fails:
+            fails.pop()
+            log.add([("second",)])
+            raise PermissionError("the folder is gone")
+        written.extend(rows)
+
+    log = RequestLog(write, every=0.1)
+    log.add([("first",)])
+    assert until(lambda: len(written) == 2)
+    log.close()
+    assert written == [("first",), ("second",)] and log.error == ""
+
+
+def test_models_are_made_ready_again_only_when_they_or_their_columns_changed(trained: Store) -> None:
+    made = []
+    desk = Desk(trained)
+    endpoint = trained.endpoint
+    trained.endpoint = lambda *words: made.append(words[0]) or endpoint(*words)  # type: ignore[method-assign, func-returns-value, assignment]
+    desk.look()
+    assert made == ["trip_features__slow_prediction"]
+    trained.record_requests([("1", "b", "m", "{}", None, None, None, 1.0, datetime.now())])
+    trained.sql("UPDATE trips SET distance = 2 WHERE id = 1")
+    desk.look()
+    assert len(made) == 1 and desk.health()["snapshot"] == trained.head()
+    trained.sql("ALTER TABLE trips ADD COLUMN note VARCHAR")
+    desk.look()
+    assert len(made) == 2
