@@ -13,7 +13,7 @@ from workbench.bind import expand_predictions
 from workbench.bind.isolation import open_predictor
 from workbench.errors import NotFound, Unsupported
 from workbench.export import Artifact, export
-from workbench.ingest.sources import to_arrow
+from workbench.ingest.sources import read_rows
 from workbench.lake import Lake, Result
 from workbench.lake.history import snapshot_at
 from workbench.lake.past import table_at
@@ -112,12 +112,10 @@ class Asking(Refreshing):
         ------
         ModelError, InvalidData
             If the model fails, or the rows lack a column it asks for.
+        NotFound
+            If there is no such model or file.
         """
-        import pyarrow as pa
-
-        table = to_arrow(self._lake, rows)
-        if isinstance(table, pa.RecordBatchReader):
-            table = table.read_all()
+        table = read_rows(self._lake, rows)
         return open_predictor(self._lake, model, table.schema).predict(table)
 
     def export(

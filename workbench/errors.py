@@ -152,7 +152,7 @@ class NotFound(WorkbenchError):
         """Make the error for a `noun` called `name`, given the names that exist."""
         known = sorted(set(known))
         lowered = {each.lower(): each for each in known}
-        nearest = [lowered[each] for each in get_close_matches(name.lower(), lowered, n=3, cutoff=0.6)]
+        nearest = [lowered[each] for each in get_close_matches(str(name).lower(), lowered, n=3, cutoff=0.6)]
         where = f" in {within}" if within else ""
         if nearest:
             hint = f"Did you mean {' or '.join(repr(each) for each in nearest)}?"

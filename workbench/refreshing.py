@@ -98,10 +98,13 @@ class Refreshing:
         seconds = run.seconds + time.perf_counter() - clock
         return replace(run, seconds=seconds, details={**run.details, "then": said.removeprefix("; ")})
 
-    def _follow(self, snapshot: int) -> str:
-        """Refresh what is to follow the write of a snapshot; say what was refreshed, and what failed."""
+    def _follow(self, snapshot: int, *tables: str) -> str:
+        """Refresh what is to follow the write of a snapshot; say what was refreshed, and what failed.
+
+        `tables` are others that were written after it.
+        """
         with self._lake.kept.once():
-            changed = tables_changed_by(self._lake, snapshot)
+            changed = {*tables_changed_by(self._lake, snapshot), *tables}
             runs = after_write(self._lake, self._on_write(), changed)
             self._follow_models(runs)
         return "".join(f"; {_said(run)}" for run in runs)
@@ -111,9 +114,9 @@ class Refreshing:
             if run.kind == "model" and run.status == "ok":
                 self._follow_model(run.name)
 
-    def _follow_warning(self, snapshot: int) -> None:
+    def _follow_warning(self, snapshot: int, *tables: str) -> None:
         """Let what is kept up to date follow a commit; what fails is warned of, for the commit stands."""
-        said = self._follow(snapshot)
+        said = self._follow(snapshot, *tables)
         if _FAILED in said:
             warnings.warn(said.removeprefix("; "), RuntimeWarning, stacklevel=4)
 

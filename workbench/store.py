@@ -232,7 +232,7 @@ class Store(Keeping, Serving, Looking):
         *,
         on: str,
         model: str,
-        inputs: Sequence[str] | None = None,
+        inputs: str | Sequence[str] | None = None,
         when: str = "on write",
         mode: str = "sync",
         on_error: str = "null",
@@ -271,7 +271,7 @@ class Store(Keeping, Serving, Looking):
             on,
             model,
             key=(),
-            columns=tuple(inputs) if inputs is not None else None,
+            columns=listed(inputs) if inputs is not None else None,
             trigger=self._read_trigger(when),
             mode=mode,
             on_error=on_error,
@@ -281,7 +281,11 @@ class Store(Keeping, Serving, Looking):
             rate=rate,
         )
         self._check_trigger(draft.name, draft.trigger, [on])
-        return create_binding(self._lake, draft)
+        before = self._lake.head()
+        made = create_binding(self._lake, draft)
+        if made.snapshot is not None and made.snapshot > before:
+            self._follow_warning(made.snapshot, made.output)
+        return made
 
     # -- write -----------------------------------------------------------------------------------
 

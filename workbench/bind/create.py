@@ -226,10 +226,23 @@ def _check_options(draft: Binding) -> None:
     ):
         if value not in allowed:
             raise NotFound.named(option, value, allowed)
-    if draft.batch is not None and draft.batch < 1:
-        raise InvalidData(f"BATCH {draft.batch} would predict nothing.", hint="Give a number of rows.")
-    if draft.retry < 0:
-        raise InvalidData(f"RETRY {draft.retry} is no number of times.")
+    # Whoever calls from Python may give anything.
+    batch: object = draft.batch
+    retry: object = draft.retry
+    if batch is not None and not (isinstance(batch, int) and batch > 0):
+        raise InvalidData(f"BATCH {draft.batch} is no number of rows.", hint="Give a whole number from 1 on.")
+    if not (isinstance(retry, int) and retry >= 0):
+        raise InvalidData(
+            f"RETRY {draft.retry} is no number of times.", hint="Give a whole number from 0 on."
+        )
+    named = [each.lower() for each in draft.columns or ()]
+    if draft.columns == ():
+        raise InvalidData(
+            f"{draft.column!r} is given no inputs.", hint="Name some columns, or leave the list out for all."
+        )
+    twice = [each for each in draft.columns or () if named.count(each.lower()) > 1]
+    if twice:
+        raise InvalidData(f"The input {twice[0]!r} is named twice.", hint="Name each column once.")
     if draft.rate is not None:
         calls_per_second(draft.rate)
 

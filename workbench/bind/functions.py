@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.bind.predictors import Predictor, resolve
-from workbench.engines.sql import FunctionCall, find_calls, replace_spans
+from workbench.engines.sql import FunctionCall, find_calls, kept_calls, replace_spans
 from workbench.errors import InvalidData, NotFound, StatementError, Unsupported
 from workbench.names import literal, quote
 from workbench.train import registry
@@ -23,14 +23,23 @@ if TYPE_CHECKING:
 FUNCTIONS = {"predict": "value", "predict_proba": "score"}
 """The functions that ask a model, and which column of a prediction each returns."""
 
+PREFIX = "mlstore_predict"
+"""How the engine's own functions that ask a model begin."""
+
 HELD_OUT = "held_out"
 """The function that tells on which side of a model's split a row is."""
 
 _NAMES = (*FUNCTIONS, HELD_OUT)
 
-_STAR = re.compile(r"(?:(?P<alias>[A-Za-z_]\w*|\"[^\"]+\")\s*\.\s*)?\*")
-_COLUMN = re.compile(r"(?:(?:\w+|\"[^\"]+\")\s*\.\s*)*(?P<name>\w+|\"[^\"]+\")")
-_NAMED = re.compile(r"(?P<value>.*)\s+AS\s+(?P<name>\w+|\"[^\"]+\")", re.IGNORECASE | re.DOTALL)
+_NAME = r'(?:\w+|"(?:[^"]|"")+")'
+_STAR = re.compile(
+    rf"(?:(?P<alias>{_NAME}(?:\s*\.\s*{_NAME})*)\s*\.\s*)?\*"
+    rf"(?:\s*EXCLUDE\s*(?:\((?P<without>[^()]*)\)|(?P<one>{_NAME})))?",
+    re.IGNORECASE,
+)
+_COLUMN = re.compile(rf"(?:{_NAME}\s*\.\s*)*(?P<name>{_NAME})")
+_NAMED = re.compile(rf"(?P<value>.*)\s+AS\s+(?P<name>{_NAME})", re.IGNORECASE | re.DOTALL)
+_NAMES_IN = re.compile(_NAME)
 
 
 def reads_predictions(sql: str) -> bool:
@@ -47,6 +56,8 @@ def expand_predictions(lake: Lake, sql: str) -> str:
         If there is no such model.
     StatementError, InvalidData
         If a call lacks its model, or its columns are not those of the model.
+    Unsupported
+        If a model from elsewhere is asked, or a view is made.
     """
     if not reads_predictions(sql):
         return sql
@@ -57,6 +68,11 @@ def expand_predictions(lake: Lake, sql: str) -> str:
         # The engine would call the column by the function that is its own.
         name = f" AS {quote(written)}" if inner.nameless else ""
         sql = replace_spans(sql, [(inner.start, inner.end, _expand_call(lake, inner) + name)])
+    if "create" in sql.lower() and kept_calls(sql, PREFIX):
+        raise Unsupported(
+            "predict() does not go into a view or a macro, which are read without this store too.",
+            hint="Bind the model to the table, or make a table: CREATE TABLE … AS SELECT ….",
+        )
     return sql
 
 
@@ -84,16 +100,27 @@ def _given(ref: str, inputs: Sequence[str], arguments: tuple[str, ...], name: st
     """Return the SQL that the arguments give for each column that the model asks for."""
     wanted = {column.lower(): column for column in inputs}
     given: dict[str, str] = {}
+    named: set[str] = set()
     for argument in arguments:
         text = argument.strip()
         star = _STAR.fullmatch(text)
         if star:
             alias = f"{star['alias']}." if star["alias"] else ""
-            given.update({key: alias + quote(column) for key, column in wanted.items() if key not in given})
+            without = {
+                _plain(each).lower() for each in _NAMES_IN.findall(star["without"] or star["one"] or "")
+            }
+            given |= {
+                key: alias + quote(column)
+                for key, column in wanted.items()
+                if key not in given and key not in without
+            }
             continue
         column, value = _named(text, name)
         if column.lower() not in wanted:
             raise NotFound.named("column", column, inputs, within=f"the inputs of {ref}")
+        if column.lower() in named:
+            raise StatementError(f"{name}() is given {column} twice.", hint="Name each column once.")
+        named.add(column.lower())
         given[column.lower()] = value
     missing = [column for key, column in wanted.items() if key not in given]
     if missing:
@@ -104,13 +131,18 @@ def _given(ref: str, inputs: Sequence[str], arguments: tuple[str, ...], name: st
     return {wanted[key]: value for key, value in given.items()}
 
 
+def _plain(name: str) -> str:
+    """Take the quotes off a name."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
 def _named(text: str, function: str) -> tuple[str, str]:
     named = _NAMED.fullmatch(text)
     if named:
-        return named["name"].strip('"'), named["value"]
+        return _plain(named["name"]), named["value"]
     column = _COLUMN.fullmatch(text)
     if column:
-        return column["name"].strip('"'), text
+        return _plain(column["name"]), text
     raise StatementError(
         f"The argument {text!r} of {function}() has no name.", hint=f"Give it one: {text} AS column."
     )
@@ -118,7 +150,7 @@ def _named(text: str, function: str) -> tuple[str, str]:
 
 def _register(lake: Lake, predictor: Predictor, name: str) -> str:
     """Make the engine's function for a model version, once per lake, and return its name."""
-    function = "mlstore_" + name + "_" + re.sub(r"\W", "_", predictor.ref)
+    function = PREFIX + name.removeprefix("predict") + "_" + re.sub(r"\W", "_", predictor.ref)
     column = FUNCTIONS[name]
     kind = predictor.value_type if column == "value" else "DOUBLE"
 

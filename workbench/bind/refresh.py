@@ -18,9 +18,10 @@ from workbench.bind.view import show_bindings, shown_columns
 from workbench.bind.work import Work, look
 from workbench.derivation import Full, Noop, Plan, Run
 from workbench.engines.duckdb import Cursor, execute, stream
-from workbench.errors import Conflict, InvalidData, WorkbenchError
+from workbench.errors import Conflict, InvalidData, StatementError, WorkbenchError
 from workbench.lake.images import count_rows, is_untouched
 from workbench.lake.keys import check_unique
+from workbench.names import quote
 from workbench.progress import step
 
 if TYPE_CHECKING:
@@ -75,11 +76,35 @@ def _refresh(
             plans.append(work.plan)
             if isinstance(work.plan, Noop):
                 return Run(binding.name, KIND, "noop", work.plan.reason, seconds=time.perf_counter() - clock)
-            with closing(_Filling(lake, reader, writer, work.stage(reader))) as filling:
-                return filling.run(started, clock)
+            if not work.widened:
+                with closing(_Filling(lake, reader, writer, work.stage(reader))) as filling:
+                    return filling.run(started, clock)
+        _widen_key(lake, work)
     finally:
         reader.close()
         writer.close()
+    return _refresh(lake, binding, plans, started, clock, full=full)
+
+
+def _widen_key(lake: Lake, work: Work) -> None:
+    """Give the key of the side table the types that it has in the table now.
+
+    That is a commit of its own: DuckLake's statistics of a column are wrong once its type changed and rows
+    were written in one commit (see `workbench.lake.statements`).
+    """
+    with lake.commit(f"follow the key of {work.binding.table}") as tx:
+        tx.reshape()
+        for column, kind in work.widened.items():
+            try:
+                execute(
+                    tx.cursor, f"ALTER TABLE lake.{work.side.sql} ALTER COLUMN {quote(column)} TYPE {kind}"
+                )
+            except StatementError as error:
+                raise InvalidData(
+                    f"The key {column!r} of {work.source.base.name!r} is now {kind}; {work.binding.column!r} "
+                    f"was bound by {work.side.columns[column]}.",
+                    hint=f"Say again: {work.binding.statement}.",
+                ) from error
 
 
 def fill_new(

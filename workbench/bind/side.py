@@ -49,7 +49,8 @@ class Waiting:
     def expect(self, total: int | None) -> None:
         """Say how many rows are to come, if that is known."""
         work = self.work
-        new = not work.replaces and work.window is None and not work.binding.limits.bounded
+        whole = work.window is None and not work.binding.limits.bounded
+        new = whole and not (work.replaces or work.widened)
         self.by_file = new and (total or 0) >= FILE_ROWS and RowFile.can_take(work.side)
 
     def keep(self, rows: pa.RecordBatch, answers: pa.Table) -> None:

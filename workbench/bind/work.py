@@ -75,6 +75,13 @@ class Work:
     staged: bool = False
 
     @property
+    def widened(self) -> dict[str, str]:
+        """The columns of the key, as the side table has them, that have another type now; and that type."""
+        pairs = zip(self.source.key, self.binding.side_key, strict=True)
+        kinds = {side: self.source.columns[column] for column, side in pairs}
+        return {side: kind for side, kind in kinds.items() if self.side.columns[side] != kind}
+
+    @property
     def fresh_only(self) -> bool:
         """Whether all rows to look at were inserted since the watermark, and none changed."""
         return self.window is not None and not self.window.deletes and len(self.inputs) == 1

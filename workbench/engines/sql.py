@@ -149,6 +149,24 @@ def inline_views(sql: str, views: Mapping[str, str]) -> str:
     return sql_tables.inline_views(sql, views)
 
 
+def kept_calls(sql: str, prefix: str) -> bool:
+    """Tell whether a view or a macro is made in which a function is called whose name begins with `prefix`.
+
+    Raises
+    ------
+    StatementError
+        If sqlglot cannot parse the text, with the place.
+
+    Examples
+    --------
+    >>> [kept_calls(f"create {made} as select my_f(a) from t", "my_") for made in ("view v", "table u")]
+    [True, False]
+    """
+    from workbench.engines import sql_tables
+
+    return sql_tables.kept_calls(sql, prefix)
+
+
 def written_tables(sql: str) -> frozenset[str] | None:
     """Name the tables that the statements in `sql` write, or None if that cannot be told.
 

@@ -127,6 +127,12 @@ def _target(node: exp.Expr) -> exp.Expr | None:
 # -- writes ----------------------------------------------------------------------------------------
 
 
+def kept_calls(sql: str, prefix: str) -> bool:
+    """Tell whether a view or a macro is made in which a function is called whose name begins so."""
+    made = (each for each in parse(sql) if isinstance(each, exp.Create) and each.kind in ("VIEW", "FUNCTION"))
+    return any(call.name.startswith(prefix) for each in made for call in each.find_all(exp.Anonymous))
+
+
 def written_tables(sql: str) -> frozenset[str] | None:
     """Name the tables that `sql` writes; see `workbench.engines.sql.written_tables`."""
     try:

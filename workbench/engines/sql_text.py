@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -40,7 +41,20 @@ _CLAUSES = {
     TokenType.SET,
     TokenType.ON,
 }
-_AFTER_COLUMN = {TokenType.COMMA, TokenType.FROM, TokenType.R_PAREN, TokenType.SEMICOLON}
+_AFTER_COLUMN = {
+    TokenType.COMMA,
+    TokenType.FROM,
+    TokenType.R_PAREN,
+    TokenType.SEMICOLON,
+    TokenType.WHERE,
+    TokenType.GROUP_BY,
+    TokenType.HAVING,
+    TokenType.ORDER_BY,
+    TokenType.LIMIT,
+    TokenType.UNION,
+}
+# sqlglot takes what stands behind it for one text.
+_EXPLAIN = re.compile(r"(\A|;)(\s*EXPLAIN(?:\s+ANALYZE)?\b)", re.IGNORECASE)
 
 # What a node of these holds is the user's own text, not a keyword.
 _VERBATIM = (
@@ -152,7 +166,7 @@ def find_calls(sql: str, names: Collection[str]) -> list[FunctionCall]:
 # A query that is asked again and again, with other parameters, is read once.
 @lru_cache(maxsize=256)
 def _find_calls(sql: str, names: frozenset[str]) -> tuple[FunctionCall, ...]:
-    tokens = tokens_of(sql)
+    tokens = tokens_of(_EXPLAIN.sub(lambda found: found[1] + " " * len(found[2]), sql))
     places = [index for index in range(len(tokens) - 1) if _is_call(tokens, index, names)]
     return tuple(_read_call(sql, tokens, index) for index in places)
 

@@ -69,10 +69,10 @@ def load(lake: Lake, request: Load) -> Run:
     if request.mode not in MODES:
         raise NotFound.named("mode", request.mode, MODES)
     started, clock = datetime.now(UTC), time.perf_counter()
-    known = lake.tables.find(f"main.{request.table}")
+    table = request.table.removeprefix("lake.").removeprefix("main.")
+    known = lake.tables.find(f"main.{table}")
     _check_target(lake, request, known)
-    if known is not None:
-        request = replace(request, table=known.name)
+    request = replace(request, table=known.name if known is not None else table)
     details = describe_source(request.source, request.format, request.options)
     if known is not None and request.mode == "append":
         before = loaded_before(lake, known, details)

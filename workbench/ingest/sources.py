@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from workbench.engines.duckdb import Cursor, execute, load_extension
+from workbench.engines.duckdb import Cursor, execute, fetch, load_extension
 from workbench.engines.feed import feed
 from workbench.errors import InvalidData, NotFound, Unsupported
 from workbench.names import literal
@@ -61,6 +61,29 @@ def relation(
         return
     cursor.register(_INCOMING, rows)
     yield _INCOMING
+
+
+def read_rows(lake: Lake, source: object) -> pa.Table:
+    """Read rows of any kind, from a file too, into memory.
+
+    Raises
+    ------
+    InvalidData
+        If it is nothing that holds rows.
+    NotFound
+        If there is no such file.
+    """
+    import pyarrow as pa
+
+    if not isinstance(source, str | Path):
+        rows = to_arrow(lake, source)
+        return rows.read_all() if isinstance(rows, pa.RecordBatchReader) else rows
+    cursor = lake.new_cursor()
+    try:
+        with relation(lake, cursor, source, None, None) as sql:
+            return fetch(execute(cursor, f"FROM {sql}"))
+    finally:
+        cursor.close()
 
 
 def to_arrow(lake: Lake, source: object) -> pa.Table | pa.RecordBatchReader:

@@ -25,6 +25,7 @@ Parameters = Mapping[str, Any]
 _VIRTUAL = ("rowid", "snapshot_id")
 _SETTING = re.compile(r"\bpragma\b", re.IGNORECASE)
 _RENAME = re.compile(r"\balter\s+table\b.*\brename\s+to\b", re.IGNORECASE | re.DOTALL)
+_RETYPE = re.compile(r"\balter\s+table\b.*\balter\b.*\btype\b", re.IGNORECASE | re.DOTALL)
 _PRIMARY = re.compile(r"\bprimary\s+key\b", re.IGNORECASE)
 _UNLESS = re.compile(r"\btable\s+if\s+not\s+exists\b", re.IGNORECASE)
 _DONE = {
@@ -110,6 +111,7 @@ def _write(lake: Lake, sql: str, shown: str, bound: list[tuple[str, dict[str, An
 
     targets = read_targets(sql)
     refuse_managed(lake, targets)
+    _refuse_rows_of_another_type([text for text, _ in bound])
     done: list[str] = []
     table = pa.table({})
     with lake.commit(_first_words(shown)) as tx:
@@ -124,6 +126,29 @@ def _write(lake: Lake, sql: str, shown: str, bound: list[tuple[str, dict[str, An
         _keep_house(lake, tx, sql)
     message = ", ".join(each for each in done if each) or "done"
     return Result(table, tx.snapshot, time.perf_counter() - clock, shown, message)
+
+
+def _refuse_rows_of_another_type(statements: list[str]) -> None:
+    """Refuse to write rows after the type of a column changed, in the same commit.
+
+    DuckLake then forgets the least and the greatest value of the column and takes those of the next write
+    for them; the engine trusts these, and gives wrong rows in sorts and groups.
+
+    Raises
+    ------
+    Unsupported
+        If that is so.
+    """
+    retyped = next((place for place, text in enumerate(statements) if _RETYPE.search(text)), None)
+    if retyped is None:
+        return
+    for text in statements[retyped + 1 :]:
+        words = COMMENT.sub(" ", text).split()
+        if words and words[0].lower() in (*_DONE, "with"):
+            raise Unsupported(
+                "A commit that changes the type of a column writes no rows after it; nothing was changed.",
+                hint=f"Put what begins with {words[0]} into a cell of its own.",
+            )
 
 
 def _run_declaring(lake: Lake, tx: Transaction, text: str, values: Parameters) -> pa.Table:

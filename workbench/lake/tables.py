@@ -114,6 +114,8 @@ class Tables:
         parts = [part.strip('"').lower() for part in name.split(".")]
         if len(parts) == 3 and parts[0] == "lake":
             parts = parts[1:]
+        if len(parts) > 2:
+            return None
         for table in self.all(cursor) if among is None else among:
             if table.name.lower() == parts[-1] and (len(parts) == 1 or table.schema == parts[0]):
                 return table

@@ -45,7 +45,7 @@ def build(lake: Lake, name: str, column: str | None = None) -> Lineage:
     """
     records = _Records(lake)
     root, column = _find(records, name, column)
-    pairs = records.pairs()
+    pairs = records.pairs(root)
     kept = [*_walk(root, column, pairs, up=True), *_walk(root, column, pairs, up=False)]
     names = {root, *(source for source, _, _ in kept), *(target for _, target, _ in kept)}
     edges = _edges(kept)
@@ -95,8 +95,8 @@ class _Records:
         definition = row["definition"] if row else {}
         return Node(name, kind, columns, definition.get("query") or "", row["recorded_at"] if row else None)
 
-    def pairs(self) -> list[Pair]:
-        """Return all edges between columns."""
+    def pairs(self, root: str) -> list[Pair]:
+        """Return all edges between columns; those of views of predictions that are read, and of the root."""
         rows = self.lake.records.rows("lineage")
         versions: dict[str, int] = {}
         for row in rows:
@@ -114,7 +114,7 @@ class _Records:
         for name, row in self.definitions.items():
             if name not in recorded:
                 found += self._derived(name, row["definition"])
-        return list(dict.fromkeys([*found, *self._views(found)]))
+        return list(dict.fromkeys([*found, *self._views(found, root)]))
 
     def _dropped(self) -> set[str]:
         rows = self.lake.records.rows("definitions", "status = 'dropped'")
@@ -132,13 +132,13 @@ class _Records:
         edges = column_lineage(query, schema)
         return [self._pair(edge.table, name, edge.column, edge.output_column, edge.kind) for edge in edges]
 
-    def _views(self, found: Iterable[Pair]) -> list[Pair]:
+    def _views(self, found: Iterable[Pair], root: str) -> list[Pair]:
         """Return what the views `predictions.<table>` show of the table and of its bindings."""
         bound: dict[str, list[dict[str, Any]]] = {}
         for row in self.definitions.values():
             if row["kind"] == "binding":
                 bound.setdefault(f"predictions.{row['definition']['on'].rpartition('.')[2]}", []).append(row)
-        used = {source for source, _, _ in found}
+        used = {root, *(source for source, _, _ in found)}
         views: list[Pair] = []
         for view, rows in bound.items():
             on = next((each for row in rows if (each := row["definition"]["on"]) != view), view)
@@ -177,7 +177,7 @@ def _check_column(records: _Records, name: str, column: str | None) -> tuple[str
         if row["kind"] == "binding" and _dotted(row) == f"{name}.{column}":
             return each, None
     table = records.tables.get(name)
-    columns = table.columns if table is not None else records.node(name, records.pairs()).columns
+    columns = table.columns if table is not None else records.node(name, records.pairs(name)).columns
     found = {each.lower(): each for each in columns}.get(column.lower())
     if found is None:
         raise NotFound.named("column", column, columns, within=name)

@@ -159,6 +159,19 @@ def test_a_first_fill_that_fails_says_what_is_there(table: Store) -> None:
     assert column(table, "p") == [each * 10 for each in range(10)]
 
 
+@pytest.mark.parametrize("name", ["predictions.t", "predictions.t__p"])
+def test_nothing_is_loaded_into_predictions(table: Store, name: str) -> None:
+    """It went into the table of that name in main."""
+    bind(table)
+    for verb in (table.load, table.append, table.merge):
+        with pytest.raises(InvalidData, match=name):
+            verb(name, [{"id": 100, "v": 100}])
+    assert len(column(table, "p")) == 10
+    for name in ("main.t", "lake.main.t"):
+        table.merge(name, [{"id": 1, "v": 5}])
+    assert column(table, "p")[1] == 10
+
+
 def test_a_binding_is_not_undone_by_itself(table: Store) -> None:
     bind(table)
     with pytest.raises(Unsupported, match="binding 'P' is not undone"):
@@ -216,11 +229,30 @@ def test_a_bound_model_is_not_dropped(trained: Store) -> None:
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({"batch": 0}, "BATCH 0"), ({"retry": -1}, "RETRY -1"), ({"rate": "often"}, "no rate")],
+    [
+        ({"batch": 0}, "BATCH 0"),
+        ({"batch": 1.5}, "BATCH 1.5"),
+        ({"retry": -1}, "RETRY -1"),
+        ({"retry": None}, "RETRY None"),
+        ({"rate": "often"}, "no rate"),
+        ({"inputs": []}, "no inputs"),
+        ({"inputs": ["v", "V"]}, "'v' is named twice"),
+    ],
 )
 def test_options_that_make_no_sense(table: Store, options: dict[str, object], said: str) -> None:
     with pytest.raises(InvalidData, match=said):
         bind(table, **options)
+
+
+@pytest.mark.parametrize("option", ["mode", "on_error"])
+def test_an_option_that_is_none(table: Store, option: str) -> None:
+    with pytest.raises(NotFound, match="None"):
+        bind(table, **{option: None})
+
+
+def test_one_input_is_named_by_itself(table: Store) -> None:
+    bind(table, inputs="v")
+    assert table._lake.records.definition("t__p")["definition"]["columns"] == ["v"]  # type: ignore[index]
 
 
 def test_two_stores_that_bind_the_same_name_at_once(table: Store) -> None:

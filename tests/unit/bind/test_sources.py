@@ -149,3 +149,41 @@ def test_a_side_table_is_not_bound_on(table: Store) -> None:
     bind(table)
     with pytest.raises(Unsupported, match=r"predictions\.t instead"):
         bind(table, "q", on="predictions.t__p", inputs=["value"])
+
+
+def test_what_reads_a_column_follows_another_model_of_it(table: Store) -> None:
+    bind(table)
+    bind(table, "more", "more", on="predictions.t", inputs=["p"])
+    table.transform("doubled", "SELECT id, p FROM predictions.t", key="id", when="on write")
+    bind(table, function="triple")
+    assert column(table, "more") == [each * 3 + 1 for each in range(10)]
+    assert table.sql("SELECT p FROM doubled ORDER BY id").to_arrow()["p"].to_pylist() == [
+        each * 3 for each in range(10)
+    ]
+    assert table.stale().rows() == []
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_key_that_becomes_wider(store: Store, models: ModuleType, mode: str) -> None:
+    """Rows with keys that did not fit before stayed without a prediction."""
+    store.sql("CREATE TABLE t (id INTEGER PRIMARY KEY, v BIGINT); INSERT INTO t VALUES (1, 1)")
+    bind(store, mode=mode)
+    store.sql("ALTER TABLE t ALTER COLUMN id TYPE BIGINT")
+    store.sql("INSERT INTO t VALUES (5_000_000_000, 2)")
+    store.refresh("p")
+    assert column(store, "p") == [2, 4]
+    store.sql("UPDATE t SET v = 3 WHERE id > 1")
+    store.refresh("p")
+    assert column(store, "p") == [2, 6]
+    assert store.stale().rows() == []
+
+
+def test_a_key_of_another_kind(table: Store) -> None:
+    table.query("q", "SELECT id, v FROM t")
+    bind(table, on="q")
+    table.query("q", "SELECT id::VARCHAR AS id, v FROM t")
+    with pytest.raises(InvalidData, match="now VARCHAR") as raised:
+        table.refresh("p")
+    assert "Say again: bind p ON q" in raised.value.hint
+    bind(table, on="q")
+    assert sorted(column(table, "p", "q")) == sorted(each * 2 for each in range(10))  # type: ignore[type-var]

@@ -93,6 +93,15 @@ def test_the_view_of_predictions_leads_back_to_binding_and_table(shop: Store, to
     assert pairs(lineage, "f__twice", "predictions.f") == {("value", "twice", "value")}
 
 
+def test_the_view_of_predictions_is_asked_itself(shop: Store, toy: str) -> None:
+    shop.bind("twice", on="f", model=toy, inputs=["z"])
+    assert {"f__twice", "f", "t"} <= set(shop.lineage("predictions.f").upstream)
+    value = shop.lineage("predictions.f", "twice")
+    assert "f__twice" in value.upstream
+    assert pairs(value, "f__twice", "predictions.f") == {("value", "twice", "value")}
+    assert shop.lineage("predictions.f.twice").edges == value.edges
+
+
 @pytest.mark.parametrize(("name", "column"), [("nope", None), ("t", "nope")])
 def test_unknown_names_and_columns(seen_shop: Store, name: str, column: str | None) -> None:
     with pytest.raises(NotFound, match="nope"):

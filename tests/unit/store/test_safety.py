@@ -185,3 +185,29 @@ def test_conflicts_are_not_swallowed_for_ever(table: Store) -> None:
 
     with pytest.raises(Conflict):
         table._lake.retry(never)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "INSERT INTO t VALUES (5_000_000_000, 2)",
+        "UPDATE t SET v = 2",
+        "WITH n AS (SELECT 7 AS id) INSERT INTO t SELECT id, 1 FROM n",
+    ],
+)
+def test_no_rows_are_written_after_a_column_got_another_type(store: Store, write: str) -> None:
+    """DuckLake's least and greatest values of the column were wrong after it, and sorts gave other rows."""
+    store.sql("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO t VALUES (1, 1)")
+    head = store._lake.head()
+    for retype in (
+        "ALTER TABLE t ALTER COLUMN id TYPE BIGINT",
+        "alter table t alter id set data type bigint",
+    ):
+        with pytest.raises(Unsupported, match="writes no rows after it"):
+            store.sql(f"{retype}; -- then\n{write}")
+    assert store._lake.head() == head
+    store.sql("INSERT INTO t VALUES (2, 2); ALTER TABLE t ALTER COLUMN id TYPE BIGINT")
+    store.sql(write)
+    store.sql("UPDATE t SET v = 3 WHERE id > 1")
+    ordered = store.sql("FROM t ORDER BY id").rows()
+    assert ordered == sorted(store.sql("FROM t").rows(), key=lambda row: row["id"])
