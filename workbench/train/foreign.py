@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _FILE = "MLmodel"
 _SHOWN_DIGITS = 12
+VALUE_NAMES = ("value", "label")
+"""What the column of the value is called, in an answer that has other columns too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,11 +214,14 @@ def _inputs(signature: Any) -> tuple[dict[str, pa.DataType | None], np.dtype[Any
 
 
 def _output(signature: Any) -> str | None:
-    """Return the DuckDB type of the answer; None where none is declared, or several."""
+    """Return the DuckDB type of the answer; None where none is declared."""
     schema = signature.outputs if signature is not None else None
-    if schema is None or len(schema.inputs) != 1:
+    if schema is None or not schema.inputs:
         return None
-    [declared] = schema.inputs
+    columns = {each.name: each for each in schema.inputs}
+    declared = next((columns[each] for each in VALUE_NAMES if each in columns), schema.inputs[0])
+    if len(columns) > 1 and declared.name not in VALUE_NAMES:
+        return "DOUBLE[]"
     if not schema.is_tensor_spec():
         named = {"boolean": "BOOLEAN", "integer": "BIGINT", "long": "BIGINT", "string": "VARCHAR"}
         is_list = type(declared.type).__name__ == "Array"

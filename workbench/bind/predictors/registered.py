@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +10,13 @@ from workbench.bind.predictors.columns import converted, one_batch, plain, predi
 from workbench.bind.predictors.protocol import BATCH_ROWS
 from workbench.errors import ModelError, WorkbenchError, said
 from workbench.train import registry
+from workbench.train.foreign import VALUE_NAMES
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from workbench.lake import Lake
     from workbench.train.registry import Foreign
-
-_ANSWERS = (("value", "score"), ("label", "score"))
 
 
 class Registered:
@@ -36,10 +36,29 @@ class Registered:
             return self._foreign.inputs
         return tuple(self._schema.names)
 
-    @property
+    @cached_property
     def value_type(self) -> str:
-        """The type that its signature declares; DOUBLE without one."""
-        return self._foreign.output or "DOUBLE"
+        """The type that its signature declares; without one, that of its answer for a row of zeros."""
+        return self._foreign.output or self._tried()
+
+    def _tried(self) -> str:
+        """Ask about a made-up row for the type of the answer; a whole number there says nothing of others."""
+        import numpy as np
+        import pyarrow as pa
+
+        schema = self._schema
+        if schema is None or not schema.names:
+            return "DOUBLE"
+        try:
+            row = pa.RecordBatch.from_arrays([_made_up(each.type) for each in schema], schema=schema)
+            chosen = select(row, self.inputs, self.ref) if self.inputs else row
+            answered = np.asarray(_value_and_score(self._foreign.predict(self._typed(chosen)))[0])
+        except Exception:  # noqa: BLE001 (foreign code may raise anything; its first real rows will say what)
+            return "DOUBLE"
+        if answered.ndim == 2 and answered.shape[1] != 1:
+            return "DOUBLE[]"
+        first = answered.reshape(-1)[:1].tolist()
+        return {str: "VARCHAR", bool: "BOOLEAN"}.get(type(first[0]) if first else float, "DOUBLE")
 
     @cached_property
     def _kind(self) -> pa.DataType:
@@ -76,14 +95,11 @@ class Registered:
         return pa.RecordBatch.from_arrays(columns, names=rows.schema.names)
 
     def _parts(self, answered: Any, count: int) -> tuple[pa.Array, pa.Array | None]:
-        """Take value and score from what a model answered: an array, a list, a series or a frame."""
+        """Take value and score from what a model answered."""
         import numpy as np
 
-        names = [str(each) for each in getattr(answered, "columns", ())]
-        for value, score in _ANSWERS:
-            if {value, score} <= set(names):
-                return self._values(np.asarray(answered[value]), count), np_array(answered[score])
-        return self._values(np.asarray(answered), count), None
+        value, score = _value_and_score(answered)
+        return self._values(np.asarray(value), count), np_array(score) if score is not None else None
 
     def _values(self, values: Any, count: int) -> pa.Array:
         import pyarrow as pa
@@ -101,6 +117,32 @@ class Registered:
             return found.cast(self._kind)
         except pa.ArrowException as error:
             raise ModelError(f"{self.ref} gave values that are not {self.value_type}: {error}") from error
+
+
+def _value_and_score(answered: Any) -> tuple[Any, Any]:
+    """Take value and score from an array, a list, a series, a frame, or from mappings of columns or rows."""
+    first = answered[0] if isinstance(answered, list) and answered else answered
+    if isinstance(first, Mapping):
+        import pandas as pd
+
+        answered = pd.DataFrame(answered)
+    names = [str(each) for each in getattr(answered, "columns", ())]
+    for value in VALUE_NAMES:
+        if value in names:
+            return answered[value], answered["score"] if "score" in names else None
+    return answered, None
+
+
+def _made_up(kind: pa.DataType) -> pa.Array:
+    """Make an array of one value: zero, or an empty text, of a type."""
+    import pyarrow as pa
+
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return pa.array([""], kind)
+    try:
+        return pa.array([0], pa.int64()).cast(kind)
+    except pa.ArrowException:
+        return pa.nulls(1, kind)
 
 
 def np_array(values: Any) -> pa.Array:
