@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _FILE = "MLmodel"
 _SHOWN_DIGITS = 12
-VALUE_NAMES = ("value", "label")
+_VALUE_NAMES = ("value", "label")
 """What the column of the value is called, in an answer that has other columns too."""
 
 
@@ -59,8 +59,8 @@ class Foreign:
         """The columns its signature names; none without a signature."""
         return tuple(self.types)
 
-    def predict(self, rows: pa.RecordBatch) -> Any:
-        """Ask the model; raises whatever it raises.
+    def predict(self, rows: pa.RecordBatch) -> tuple[Any, Any]:
+        """Ask the model for value and score, which may be None; raises whatever it raises.
 
         Raises
         ------
@@ -69,14 +69,25 @@ class Foreign:
         """
         model = _load(self.place, self.ref)
         if self.tensor is None:
-            return model.predict(rows.to_pandas())
+            return _value_and_score(model.predict(rows.to_pandas()))
         import numpy as np
 
-        return model.predict(
-            np.column_stack([column.to_numpy(zero_copy_only=False) for column in rows.columns]).astype(
-                self.tensor
-            )
-        )
+        matrix = np.column_stack([column.to_numpy(zero_copy_only=False) for column in rows.columns])
+        return _value_and_score(model.predict(matrix.astype(self.tensor)))
+
+
+def _value_and_score(answered: Any) -> tuple[Any, Any]:
+    """Take value and score from an array, a list, a series, a frame, or from mappings of columns or rows."""
+    first = answered[0] if isinstance(answered, list) and answered else answered
+    if isinstance(first, Mapping):
+        import pandas as pd
+
+        answered = pd.DataFrame(answered)
+    names = [str(each) for each in getattr(answered, "columns", ())]
+    for value in _VALUE_NAMES:
+        if value in names:
+            return answered[value], answered["score"] if "score" in names else None
+    return answered, None
 
 
 def find(folder: Path, name: str) -> Foreign:
@@ -219,8 +230,8 @@ def _output(signature: Any) -> str | None:
     if schema is None or not schema.inputs:
         return None
     columns = {each.name: each for each in schema.inputs}
-    declared = next((columns[each] for each in VALUE_NAMES if each in columns), schema.inputs[0])
-    if len(columns) > 1 and declared.name not in VALUE_NAMES:
+    declared = next((columns[each] for each in _VALUE_NAMES if each in columns), schema.inputs[0])
+    if len(columns) > 1 and declared.name not in _VALUE_NAMES:
         return "DOUBLE[]"
     if not schema.is_tensor_spec():
         named = {"boolean": "BOOLEAN", "integer": "BIGINT", "long": "BIGINT", "string": "VARCHAR"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,6 @@ from workbench.bind.predictors.columns import converted, one_batch, plain, predi
 from workbench.bind.predictors.protocol import BATCH_ROWS
 from workbench.errors import ModelError, WorkbenchError, said
 from workbench.train import registry
-from workbench.train.foreign import VALUE_NAMES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,7 +50,7 @@ class Registered:
         try:
             row = pa.RecordBatch.from_arrays([_made_up(each.type) for each in schema], schema=schema)
             chosen = select(row, self.inputs, self.ref) if self.inputs else row
-            answered = np.asarray(_value_and_score(self._foreign.predict(self._typed(chosen)))[0])
+            answered = np.asarray(self._foreign.predict(self._typed(chosen))[0])
         except Exception:  # noqa: BLE001 (foreign code may raise anything; its first real rows will say what)
             return "DOUBLE"
         if answered.ndim == 2 and answered.shape[1] != 1:
@@ -66,6 +64,7 @@ class Registered:
 
     def predict(self, batch: pa.RecordBatch | pa.Table) -> pa.Table:
         """Predict rows; see `Predictor.predict`."""
+        import numpy as np
         import pyarrow as pa
 
         rows = one_batch(batch)
@@ -73,13 +72,13 @@ class Registered:
         if not rows.num_rows:
             return prediction(pa.array([], self._kind), None, 0, self.ref)
         try:
-            answered = self._foreign.predict(chosen)
+            value, score = self._foreign.predict(chosen)
         except WorkbenchError:
             raise
         except Exception as error:  # foreign code may raise anything
             raise ModelError(f"{self.ref} failed on {rows.num_rows:,} rows: {said(error)}") from error
-        value, score = self._parts(answered, rows.num_rows)
-        return prediction(value, score, rows.num_rows, self.ref)
+        values = self._values(np.asarray(value), rows.num_rows)
+        return prediction(values, np_array(score) if score is not None else None, rows.num_rows, self.ref)
 
     def _typed(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Convert columns to the types of the signature; MLflow refuses whole numbers for doubles."""
@@ -93,13 +92,6 @@ class Registered:
             for name, column in zip(rows.schema.names, rows.columns, strict=True)
         ]
         return pa.RecordBatch.from_arrays(columns, names=rows.schema.names)
-
-    def _parts(self, answered: Any, count: int) -> tuple[pa.Array, pa.Array | None]:
-        """Take value and score from what a model answered."""
-        import numpy as np
-
-        value, score = _value_and_score(answered)
-        return self._values(np.asarray(value), count), np_array(score) if score is not None else None
 
     def _values(self, values: Any, count: int) -> pa.Array:
         import pyarrow as pa
@@ -117,20 +109,6 @@ class Registered:
             return found.cast(self._kind)
         except pa.ArrowException as error:
             raise ModelError(f"{self.ref} gave values that are not {self.value_type}: {error}") from error
-
-
-def _value_and_score(answered: Any) -> tuple[Any, Any]:
-    """Take value and score from an array, a list, a series, a frame, or from mappings of columns or rows."""
-    first = answered[0] if isinstance(answered, list) and answered else answered
-    if isinstance(first, Mapping):
-        import pandas as pd
-
-        answered = pd.DataFrame(answered)
-    names = [str(each) for each in getattr(answered, "columns", ())]
-    for value in VALUE_NAMES:
-        if value in names:
-            return answered[value], answered["score"] if "score" in names else None
-    return answered, None
 
 
 def _made_up(kind: pa.DataType) -> pa.Array:
