@@ -22,6 +22,8 @@ IN_A_ROW = 8
 """After so many rows that failed alike, one after the other, the others are only sampled."""
 
 _SAMPLED = 16
+_LONGEST = 4000
+"""Characters of a message that are kept: a row that fails has one."""
 _VARYING = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
 
 
@@ -227,11 +229,12 @@ class _Search:
 def _said(error: ModelError) -> str:
     """Say what failed as its class and message."""
     cause = error.__cause__
-    return (
+    said = (
         f"{type(cause).__name__}: {cause}"
         if cause is not None
         else f"{type(error).__name__}: {error.message}"
     )
+    return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
 
 
 @lru_cache(maxsize=64)

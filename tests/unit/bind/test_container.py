@@ -112,7 +112,7 @@ def _load_pyfunc(path):
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An engine with an image to build from, as `scripts/container` leaves them; images are shared."""
     with pytest.MonkeyPatch.context() as patch:
@@ -183,17 +183,18 @@ def bad_folder(engine: str, tmp_path_factory: pytest.TempPathFactory, empty_stor
 
 @pytest.fixture
 def bad(bad_folder: Path, engine: str) -> Iterator[Lake]:
-    """A store with the model `bad`; each test leaves no container that it started behind."""
-    before = set(containers(engine))
+    """A store with the model `bad`; no container of a test remains."""
     opened = Lake.open(bad_folder)
     yield opened
     opened.close()
     stop_workers()
-    assert set(containers(engine)) <= before
+    assert containers(engine) == []
 
 
-def containers(engine: str) -> list[str]:
-    command = [engine, "ps", "--all", "--filter", "name=mlstore-", "--format", "{{.Names}}"]
+def containers(engine: str, process: int | None = None) -> list[str]:
+    """List what a process has started and is still there, running or not."""
+    named = f"name=mlstore-{process or os.getpid()}-"
+    command = [engine, "ps", "--all", "--filter", named, "--format", "{{.Names}}"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return done.stdout.split()
 
@@ -316,9 +317,10 @@ print("asked", flush=True)
 model.predict(pa.RecordBatch.from_pydict({{"a": [{number}.0]}}))
 threading.Event().wait()
 """
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stdout) == (-signal.SIGKILL, "asked\n"), done.stderr
-        assert until(lambda: not containers(engine)), number
+        started = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+        assert started.communicate()[0] == "asked\n"
+        assert started.returncode == -signal.SIGKILL
+        assert until(lambda: not containers(engine, started.pid)), number  # noqa: B023 (called at once)
 
 
 def test_a_container_that_somebody_ends_is_started_again(bad: Lake, engine: str) -> None:
@@ -434,8 +436,10 @@ def test_an_image_that_cannot_be_built_says_why(
 def test_interrupting_a_build_leaves_nothing_running(
     engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wait = "import time; open('/tmp/building', 'w'); time.sleep(1000)"
-    text = f'FROM {base()}\nRUN python -c "{wait}"'
+    mark = f"slow-{os.getpid()}"
+    # Podman names what it builds in after the image it builds from.
+    subprocess.run([engine, "tag", base(), f"localhost/{mark}:1"], check=True)
+    text = f'FROM localhost/{mark}:1\nRUN python -c "import time; time.sleep(1000)" {mark}'
     monkeypatch.setattr("workbench.bind.isolation.image.dockerfile", lambda _: text)
     asked = packaged(tmp_path, *SMALL)
     timer = threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT))
@@ -443,11 +447,19 @@ def test_interrupting_a_build_leaves_nothing_running(
     with pytest.raises(KeyboardInterrupt):
         image(engine, asked, "own")
     timer.join()
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert "/tmp/building" not in listed
-    everything = [engine, "ps", "--all", "--external", "--format", "{{.Names}}"]
+    processes = Path("/proc").glob("[0-9]*")
+    assert not [each for each in processes if mark.encode() in said_by(each)]
     if Path(engine).name == "podman":
-        assert not subprocess.run(everything, capture_output=True, text=True, check=True).stdout.strip()
+        listed = [engine, "ps", "--all", "--external", "--format", "{{.Names}}"]
+        assert mark not in subprocess.run(listed, capture_output=True, text=True, check=True).stdout
+    subprocess.run([engine, "rmi", f"localhost/{mark}:1"], capture_output=True, check=True)
+
+
+def said_by(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def test_a_client_without_a_daemon_is_passed_over(

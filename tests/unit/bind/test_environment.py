@@ -218,6 +218,7 @@ def test_what_a_container_is_started_with(
     monkeypatch.setenv("PATH", str(put(tmp_path / "bin", text)), prepend=os.pathsep)
     monkeypatch.setattr(container, "MODEL", str(tmp_path / "mounted"))
     monkeypatch.setenv("MLSTORE_ISOLATE_MEMORY", "2 GB")
+    monkeypatch.delenv("MLSTORE_CONTAINER_BASE", raising=False)
     register(lake, tmp_path, "own", "iniconfig")
     model = open_predictor(lake, "mlflow:own@1", isolate="container")
     here = metadata.version("iniconfig")

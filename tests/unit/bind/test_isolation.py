@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,13 +17,15 @@ import pyarrow as pa
 import pytest
 
 from workbench.bind.isolation import default_isolation, open_predictor, stop_workers, warm
+from workbench.bind.isolation.choose import own_process
 from workbench.bind.isolation.isolated import Isolated
+from workbench.bind.isolation.warm import use
 from workbench.errors import InvalidData, ModelError, NotFound, Unsupported
 from workbench.lake import Lake
 from workbench.store import Store
 
 FUNCTIONS = """
-import ctypes, os, signal, socket, subprocess, sys, time
+import ctypes, os, signal, socket, subprocess, sys, threading, time
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -62,6 +65,57 @@ def leave_a_child():
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     open(CHILD, "w").write(str(child.pid))
 
+WAIT = "import time; time.sleep(60)"
+
+def start_daemons(count):
+    for _ in range(count):
+        started = subprocess.Popen([sys.executable, "-c", WAIT], start_new_session=True)
+        open(CHILD, "a").write(f"{started.pid} ")
+
+def leave_a_daemon():
+    # As one does who wants it to outlive him: in a session of its own, and an orphan.
+    code = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', sys.argv[1]], " \
+        "start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid)"
+    done = subprocess.run([sys.executable, "-c", code, WAIT], capture_output=True, text=True, check=True)
+    open(CHILD, "w").write(done.stdout)
+
+def shout_much():
+    for _ in range(500):
+        os.write(1, b"x" * 20_000)
+        os.write(2, b"y" * 20_000)
+
+def say_much():
+    raise ValueError("z" * 50_000_000)
+
+def stop_itself():
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+def keep_a_thread():
+    threading.Thread(target=hang_on).start()
+
+def hang_on():
+    while True:
+        time.sleep(0.1)
+
+def change_signals():
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    signal.alarm(0)
+
+def forge(text):
+    # Into the pipe of answers, as something that muddles its files may.
+    for number in range(3, 20):
+        try:
+            if os.readlink(f"/proc/self/fd/{number}").startswith("pipe:"):
+                os.write(number, text)
+        except OSError:
+            pass
+
+def much(rows):
+    if 3 in rows.column("v").to_pylist():
+        return pa.repeat("x" * 70_000_000, 4)
+    return pa.array(["x"] * rows.num_rows, pa.string())
+
 CHILD = os.path.join(os.path.dirname(__file__), "child")
 
 segfaults = only_on(3, lambda: ctypes.string_at(0))
@@ -76,6 +130,23 @@ raises = only_on(3, shout)
 connects = only_on(3, connect)
 looks_up = only_on(3, look_up)
 starts_another = only_on(3, leave_a_child)
+
+daemon = only_on(3, leave_a_daemon)
+bomb = only_on(3, lambda: start_daemons(600))
+shouts = only_on(3, shout_much)
+says_much = only_on(3, say_much)
+stops = only_on(3, stop_itself)
+keeps_a_thread = only_on(3, keep_a_thread)
+closes = only_on(3, lambda: os.closerange(3, 100))
+closes_all = only_on(3, lambda: os.closerange(0, 100))
+changes_signals = only_on(3, change_signals)
+kills_group = only_on(3, lambda: os.killpg(0, signal.SIGKILL))
+kills_parent = only_on(3, lambda: os.kill(os.getppid(), signal.SIGKILL))
+forges_a_number = only_on(3, lambda: forge(b"17\\n"))
+forges_a_size = only_on(3, lambda: forge(b'{"size": 99999999999999}\\n'))
+forges_a_word = only_on(3, lambda: forge(b'{"size": "many"}\\n'))
+forges_an_error = only_on(3, lambda: forge(b'{"error": {"class": "annotations", "message": "m"}}\\n'))
+forges_no_line = only_on(3, lambda: [forge(b"x" * 1_000_000) for _ in range(200)])
 
 def always_exits(rows):
     if rows.num_rows:
@@ -171,6 +242,120 @@ def test_what_a_model_does_to_its_process_fails_its_rows_only(
         model.predict(rows(1, 3))
     assert f"py:bad_models:{name} failed on 2 rows" in raised.value.message
     assert model.predict(rows(1, 2))["value"].to_pylist() == [2, 4]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["shouts", "keeps_a_thread", "changes_signals"],
+)
+def test_what_does_a_model_no_harm(lake: Lake, folder: Path, name: str) -> None:
+    model = isolated(lake, name)
+    assert model.predict(rows(1, 3))["value"].to_pylist() == [2, 6]
+    assert model.predict(rows(5))["value"].to_pylist() == [10]
+    (worker,) = warm.workers(lake.folder, f"py:bad_models:{name}")
+    process = worker._process
+    assert process is not None
+    stop_workers()
+    assert not is_running(process._process.pid)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("closes", "ended itself|no answer"),
+        ("closes_all", "ended itself|no answer"),
+        ("kills_group", "signal 9"),
+        ("says_much", "ValueError: z"),
+        ("forges_a_number", "no JSON object"),
+        ("forges_a_size", "may have"),
+        ("forges_a_word", "of size 'many'"),
+        ("forges_an_error", "failed on 1 rows: m"),
+        ("forges_no_line", "does not end"),
+    ],
+)
+def test_what_a_model_does_to_its_answers_fails_its_rows_only(
+    lake: Lake, folder: Path, name: str, said: str
+) -> None:
+    model = isolated(lake, name)
+    with pytest.raises(ModelError, match=said) as raised:
+        model.predict(rows(3))
+    assert len(raised.value.message) < 10_000, "a row that fails keeps the message"
+    if name != "forges_an_error":  # Its own answer comes after the one that it forged.
+        assert model.predict(rows(1, 2))["value"].to_pylist() == [2, 4]
+
+
+def test_a_model_that_ends_who_started_it(lake: Lake, folder: Path) -> None:
+    """It ends too, whether it could answer before or not."""
+    model = isolated(lake, "kills_parent")
+    (worker,) = warm.workers(lake.folder, "py:bad_models:kills_parent")
+    assert worker._process is not None
+    (python,) = children(worker._process._process.pid)
+    with contextlib.suppress(ModelError):
+        model.predict(rows(3))
+    assert until(lambda: not is_running(python))
+    assert model.predict(rows(1, 2))["value"].to_pylist() == [2, 4]
+
+
+def test_an_answer_is_limited(lake: Lake, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLSTORE_ISOLATE_MEMORY", "1 GB")
+    model = isolated(lake, "much")
+    with pytest.raises(ModelError, match=r"280,000,[0-9]{3} bytes, and may have 250,000,000") as raised:
+        model.predict(rows(1, 2, 3, 4))
+    assert "BATCH" in raised.value.hint
+    assert model.predict(rows(1))["value"].to_pylist() == ["x"]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_process_that_stops_itself_is_ended(
+    lake: Lake, folder: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    """Also where it no longer takes what is written to it, which is more than a pipe holds."""
+    monkeypatch.setenv("MLSTORE_ISOLATE_SECONDS", "3")
+    recipe = own_process(lake, "py:bad_models:stops", rows().schema, None, shared=shared)
+    model = Isolated(recipe, "py:bad_models:stops")
+    with use(recipe) as worker:
+        assert model.predict(rows(1))["value"].to_pylist() == [2]
+        assert worker._process is not None
+        (python,) = children(worker._process._process.pid)
+        os.kill(python, signal.SIGSTOP)
+        with pytest.raises(ModelError, match="ended after 3 s"):
+            model.predict(rows(*range(4, 100_000)))
+    with pytest.raises(ModelError, match="ended after 3 s"):
+        model.predict(rows(3))
+    assert model.predict(rows(1))["value"].to_pylist() == [2]
+
+
+def children(process: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def test_a_worker_that_is_killed_between_batches_is_started_again(lake: Lake, folder: Path) -> None:
+    model = isolated(lake, "process")
+    first = model.predict(rows(1))["value"][0].as_py()
+    (worker,) = warm.workers(lake.folder, "py:bad_models:process")
+    os.kill(first, signal.SIGKILL)
+    assert until(lambda: worker._process is not None and not worker._process.alive)
+    assert model.predict(rows(1))["value"][0].as_py() != first
+
+
+def test_an_orphan_in_a_session_of_its_own_ends_with_it(lake: Lake, folder: Path) -> None:
+    model = isolated(lake, "daemon")
+    assert model.predict(rows(3))["value"].to_pylist() == [6]
+    child = int((folder / "child").read_text())
+    assert is_running(child)
+    stop_workers()
+    assert not is_running(child)
+
+
+def test_a_model_that_starts_more_and_more_processes_is_ended(lake: Lake, folder: Path) -> None:
+    model = isolated(lake, "bomb")
+    (folder / "child").unlink(missing_ok=True)
+    with pytest.raises(ModelError, match="more than 256 processes"):
+        model.predict(rows(3))
+    started = [int(each) for each in (folder / "child").read_text().split()]
+    assert len(started) > 256
+    assert not [each for each in started if is_running(each)]
+    assert model.predict(rows(4))["value"].to_pylist() == [8]
 
 
 def test_it_says_how_to_give_it_the_network(lake: Lake, folder: Path) -> None:

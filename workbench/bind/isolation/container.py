@@ -6,7 +6,6 @@ import functools
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from workbench.bind.isolation.image import WORKER
@@ -19,7 +18,6 @@ NAME = "{name}"
 
 MODEL = "/model"
 _CHOSEN = "MLSTORE_CONTAINER_ENGINE"
-_LIFELINE = Path(__file__).with_name("lifeline.py")
 _NOBODY = 65534
 _PROCESSES = 256
 _ANSWER = 20.0
@@ -83,8 +81,6 @@ def command(path: str, tag: str, model: Path, limits: Limits) -> tuple[str, ...]
             hint="Move the store, or use ISOLATE env.",
         )
     return (
-        # The container is no child of this process: something has to end it when this one is killed.
-        *(sys.executable, "-S", "-E", str(_LIFELINE), *stop(path), "--"),
         *(path, "run", "--rm", "--interactive", "--name", NAME, "--network", "none"),
         # As much with swap as without: none.
         *("--memory", str(limits.memory), "--memory-swap", str(limits.memory)),

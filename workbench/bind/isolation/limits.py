@@ -28,6 +28,11 @@ class Limits:
     memory: int
     seconds: float
 
+    @property
+    def answer(self) -> int:
+        """How many bytes an answer may have: it is held three times on its way."""
+        return self.memory // 4
+
     @classmethod
     def from_environment(cls) -> Limits:
         """Read `MLSTORE_ISOLATE_MEMORY`, else half of the machine, and `MLSTORE_ISOLATE_SECONDS`, else 300.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import mmap
 import os
@@ -14,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench import errors
@@ -29,6 +29,10 @@ _LOOK_AGAIN = 0.1
 _GRACE = 1.0
 _STOPPING = 60.0
 _SIGNALLED = 128
+_LONGEST_LINE = 1 << 26
+_PROCESSES = 256
+_LIFELINE = (sys.executable, "-S", "-E", str(Path(__file__).with_name("lifeline.py")), str(_PROCESSES))
+"""What runs a command so that nothing of it is left; with the number of processes that it may start."""
 
 
 class Failed(ModelError):
@@ -51,7 +55,9 @@ class Process:
     shared : bool
         Whether rows go through shared memory; else they go through the pipes.
     stop : sequence of str
-        A command that is run when it is ended, for what does not end with the process.
+        A command that is run when it is ended, for what is no child of the process.
+    largest : int
+        How many bytes an answer may have.
 
     Attributes
     ----------
@@ -67,24 +73,31 @@ class Process:
         shared: bool,
         environment: Mapping[str, str] | None = None,
         stop: Sequence[str] = (),
+        largest: int = sys.maxsize,
         seconds: float = 60,
     ) -> None:
         self._owner = os.getpid()
-        self._stop = stop
+        self._largest = largest
         self._shared = [_shared_file(name) for name in ("rows", "answers")] if shared else []
         self._pending = b""
         self._said = b""
         started = threading.Event()
         self._failures: list[OSError] = []
-        # The kernel ends the process when the *thread* that started it ends: so it gets its own.
+        # It ends when the *thread* that started it does, as if that were this process: so it gets its own.
         self._attendant = threading.Thread(
-            target=self._attend, args=(command, environment, started), name="mlstore-isolation", daemon=True
+            target=self._attend,
+            args=([*_LIFELINE, *stop, "--", *command], environment, started),
+            name="mlstore-isolation",
+            daemon=True,
         )
         self._attendant.start()
         started.wait()
         for failure in self._failures:
             self._release()
             raise ModelError(f"{command[0]} cannot be run: {failure}") from failure
+        if setup["local"]:
+            setup = {**setup, "parent": self._process.pid}
+        setup = {**setup, "largest": largest}
         self.network = self.ask(setup, seconds=seconds)[0]["network"]
 
     def _attend(
@@ -97,7 +110,7 @@ class Process:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                # Its own group: Ctrl-C is not for it, and what it starts ends with it.
+                # Ctrl-C is not for it.
                 start_new_session=True,
                 pass_fds=self._shared,
                 env=environment,
@@ -134,9 +147,9 @@ class Process:
         deadline = time.monotonic() + seconds
         self._said = b""
         try:
-            self._send(message, rows)
-            reply: dict[str, Any] = json.loads(self._line(deadline))
-            table = self._table(reply["size"], deadline) if "size" in reply else None
+            self._send(message, rows, deadline)
+            reply: dict[str, Any] = _object(self._line(deadline))
+            table = self._table(self._size(reply["size"]), deadline) if "size" in reply else None
         except TimeoutError:
             self.end()
             raise Died(
@@ -157,16 +170,14 @@ class Process:
         """End the process and all that it started; a process that has ended may be ended again."""
         if self._owner != os.getpid() or self._failures:
             return
+        self._process.terminate()
         try:
+            self._process.wait(_STOPPING)
+        except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            self._process.kill()
-        self._process.wait()
+            self._process.wait()
         self._attendant.join(_GRACE)
         self._release()
-        if self._stop:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                subprocess.run(self._stop, capture_output=True, timeout=_STOPPING, check=False)  # noqa: S603 (docker or podman)
 
     def _release(self) -> None:
         for number in self._shared:
@@ -177,7 +188,9 @@ class Process:
                 if pipe is not None:
                     pipe.close()
 
-    def _send(self, message: Mapping[str, Any], rows: pa.RecordBatch | pa.Table | None) -> None:
+    def _send(
+        self, message: Mapping[str, Any], rows: pa.RecordBatch | pa.Table | None, deadline: float
+    ) -> None:
         payload: Any = b""
         if rows is not None:
             import pyarrow as pa
@@ -195,9 +208,29 @@ class Process:
                 sink = pa.BufferOutputStream()
                 _write_stream(sink, rows)
                 payload = sink.getvalue()
+        for data in (json.dumps(message).encode() + b"\n", payload):
+            self._write(data, deadline)
+
+    def _write(self, data: Any, deadline: float) -> None:
+        """Write what it takes; a process that is stopped takes nothing."""
         assert self._process.stdin is not None
-        _write_all(self._process.stdin.fileno(), json.dumps(message).encode() + b"\n")
-        _write_all(self._process.stdin.fileno(), payload)
+        pipe = self._process.stdin.fileno()
+        os.set_blocking(pipe, False)
+        left = memoryview(data)
+        while left:
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            if select.select([], [pipe], [], _LOOK_AGAIN)[1]:
+                left = left[os.write(pipe, left) :]
+            elif self._process.poll() is not None:
+                raise BrokenPipeError
+
+    def _size(self, told: object) -> int:
+        if not isinstance(told, int) or told < 0:
+            raise ValueError(f"it is of size {told!r:.40}")
+        if told > self._largest:
+            raise ValueError(f"it has {told:,} bytes, and may have {self._largest:,}")
+        return told
 
     def _table(self, size: int, deadline: float) -> pa.Table:
         """Read an answer, into memory of our own: the shared file is written again by the next one."""
@@ -218,9 +251,13 @@ class Process:
         return table
 
     def _line(self, deadline: float) -> bytes:
-        while b"\n" not in self._pending:
-            self._pending += self._read(deadline)
-        line, _, self._pending = self._pending.partition(b"\n")
+        parts, length = [self._pending], 0
+        while b"\n" not in parts[-1]:
+            parts.append(self._read(deadline))
+            length += len(parts[-1])
+            if length > _LONGEST_LINE:
+                raise ValueError("it does not end")
+        line, _, self._pending = b"".join(parts).partition(b"\n")
         return line
 
     def _bytes(self, size: int, deadline: float) -> bytes:
@@ -255,8 +292,8 @@ class Process:
         except subprocess.TimeoutExpired:
             code = None
         self.end()
-        if code is not None and self._stop and code > _SIGNALLED:
-            code = _SIGNALLED - code  # So a shell tells by which signal a program was ended.
+        if code is not None and code > _SIGNALLED:
+            code = _SIGNALLED - code  # So the lifeline, as a shell, tells by which signal it was ended.
         if code is None:
             said = f"it gave no answer that can be read ({error})"
         elif code < 0:
@@ -289,7 +326,9 @@ class Process:
         if "rows" in told:
             rows = {int(place): said for place, said in told["rows"].items()}
             raise errors.InvalidRows(told["message"], hint=told["hint"], rows=rows)
-        kind = getattr(errors, told["class"], Failed) if told["class"] else Failed
+        kind = getattr(errors, told["class"], None) if told["class"] else None
+        if not (isinstance(kind, type) and issubclass(kind, errors.WorkbenchError)):
+            kind = Failed
         raise kind(told["message"] + self._output(), hint=told.get("hint", ""))
 
 
@@ -314,7 +353,9 @@ def _write_stream(sink: Any, rows: pa.RecordBatch | pa.Table) -> None:
         writer.write(rows)
 
 
-def _write_all(number: int, data: Any) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(number, left) :]
+def _object(line: bytes) -> dict[str, Any]:
+    """Read a reply, which a model may have written."""
+    read = json.loads(line)
+    if not isinstance(read, dict):
+        raise ValueError("it is no JSON object")  # noqa: TRY004 (what was read is wrong, not who called)
+    return read

@@ -106,16 +106,17 @@ class Worker:
             "path": recipe.path,
             "memory": recipe.limits.memory,
             "network": not recipe.local,
-            "parent": os.getpid() if recipe.local else None,
+            "local": recipe.local,
         }
         self.end()
-        name = f"mlstore-{uuid.uuid4().hex[:12]}"
+        name = f"mlstore-{os.getpid()}-{uuid.uuid4().hex[:12]}"
         process = Process(
             [part.replace("{name}", name) for part in recipe.command],
             setup,
             shared=recipe.shared,
             environment=recipe.environment,
             stop=[part.replace("{name}", name) for part in recipe.stop],
+            largest=recipe.limits.answer,
             seconds=LOADING,
         )
         try:

@@ -33,6 +33,9 @@ _TALKS = {"socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg"}
 _LOOKS_UP = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}
 _FORKS = {"os.fork", "os.forkpty"}
 
+_LONGEST = 4000
+_SMALLER = "Set a smaller BATCH, or MLSTORE_ISOLATE_MEMORY: an answer may take a quarter of that."
+
 
 class Channel:
     """Messages and rows, to and from the process that asks."""
@@ -45,6 +48,7 @@ class Channel:
         os.dup2(nothing, 0)
         os.dup2(2, 1)
         self._shared = shared
+        self.largest = sys.maxsize
         self._maps: dict[int, mmap.mmap] = {}
 
     def receive(self) -> dict[str, Any] | None:
@@ -72,18 +76,21 @@ class Channel:
             return
         import pyarrow as pa
 
+        counted = pa.MockOutputStream()
+        _write_stream(counted, table)
+        size = counted.size()
+        if size > self.largest:
+            said = f"its answer has {size:,} bytes, and may have {self.largest:,}"
+            self._write({"error": {"class": "", "message": said, "hint": _SMALLER}})
+            return
         if self._shared:
-            counted = pa.MockOutputStream()
-            _write_stream(counted, table)
-            size = counted.size()
             space = pa.py_buffer(self._map(1, size))
             _write_stream(pa.FixedSizeBufferWriter(space), table)
             self._write({**message, "size": size})
             return
         sink = pa.BufferOutputStream()
         _write_stream(sink, table)
-        payload = sink.getvalue()
-        self._write({**message, "size": payload.size}, payload)
+        self._write({**message, "size": size}, sink.getvalue())
 
     def _write(self, message: dict[str, Any], payload: Any = b"") -> None:
         self._output.write(json.dumps(message).encode() + b"\n")
@@ -230,9 +237,10 @@ def _told(error: BaseException) -> dict[str, Any]:
     if any(isinstance(each, MemoryError) for each in chain):
         return {"class": "MemoryError", "message": "it ran out of the memory it may use"}
     own = type(error).__module__ == "workbench.errors"
+    said = str(getattr(error, "message", error)) if own else f"{type(error).__name__}: {error}"
     told = {
         "class": type(error).__name__ if own else "",
-        "message": str(getattr(error, "message", error)) if own else f"{type(error).__name__}: {error}",
+        "message": said[:_LONGEST],
         "hint": str(getattr(error, "hint", "")),
     }
     if own and (rows := getattr(error, "rows", None)):
@@ -318,6 +326,7 @@ def main(arguments: list[str]) -> None:
     if setup is None:
         return
     network = confine(setup)
+    channel.largest = setup["largest"]
     # The folder of this script is no place to import from; what the other side imports from is.
     sys.path[:] = setup.get("path") or sys.path[1:]
     channel.send({"network": network})
