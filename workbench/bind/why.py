@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from workbench.bind.definition import Binding
@@ -12,6 +13,9 @@ from workbench.names import quote, quote_all, quote_name
 
 if TYPE_CHECKING:
     from workbench.lake import Lake
+
+_SHOWN = 300
+"""So much of an error's text is told of many rows; the side table has all of it."""
 
 
 def causes(lake: Lake, binding: Binding) -> list[tuple[str, int]]:
@@ -60,4 +64,5 @@ def _failed(cursor: Cursor, binding: Binding) -> list[tuple[str, int]]:
     if not rows:
         return []
     more = f", and {len(rows) - 1:,} other" if len(rows) > 1 else ""
-    return [(f"the model failed: {rows[0][0]}{more}", sum(count for _, count in rows))]
+    text = shorten(rows[0][0], _SHOWN, placeholder=" …")
+    return [(f"the model failed: {text}{more}", sum(count for _, count in rows))]

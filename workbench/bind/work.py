@@ -246,6 +246,8 @@ def find_bound(lake: Lake, cursor: Cursor, binding: Binding, source: Source) -> 
     NotFound, ModelError
         If it is gone, or its files are.
     """
+    for column in binding.columns or ():
+        source.spelled(column)  # A column that is gone is no fault of the model.
     try:
         return find_predictor(lake, cursor, binding, source)
     except (NotFound, ModelError) as error:

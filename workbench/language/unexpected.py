@@ -16,6 +16,7 @@ from workbench.language.verbs import VERBS, clauses, takers
 _SHOWN = {
     "IDENTIFIER": "a name",
     "STRING": "a text in single quotes",
+    "ELSEWHERE": "a model from elsewhere such as mlflow:name",
     "NUMBER": "a number",
     "INTEGER": "a whole number",
     "VERSION": "@version",

@@ -61,6 +61,14 @@ def fickle(rows):
 def short(rows):
     return pa.array([1.0] * (rows.num_rows // 2), pa.float64())
 
+def lasting(rows):
+    return pc.cast(rows.column("v"), pa.duration("s"))
+
+def wordy(rows):
+    if rows.num_rows:
+        raise ValueError("first line\\n" + "and more " * 200)
+    return pa.array([], pa.int64())
+
 def name(rows):
     return pc.cast(rows.column("v"), pa.string())
 

@@ -77,6 +77,31 @@ def test_text_where_a_number_was_promised(table: Store) -> None:
     assert "text, not double" in why
 
 
+@pytest.mark.parametrize("isolate", ["none", "process"])
+def test_a_row_has_the_class_and_message_of_its_error_wherever_the_model_runs(
+    table: Store, isolate: str
+) -> None:
+    table.sql("INSERT INTO t VALUES (13, 13)")
+    bind(table, function="picky", isolate=isolate)
+    errors = "SELECT error FROM predictions.t__p WHERE status = 'error'"
+    assert table.sql(errors).rows() == [{"error": "ValueError: thirteen"}]
+
+
+def test_a_long_error_is_told_in_short(table: Store) -> None:
+    bind(table, function="wordy")
+    [why] = [row["why"] for row in table.stale("p").rows()]
+    assert why.startswith("the model failed: ValueError: first line and more")
+    assert len(why) < 350
+    [kept] = table.sql("SELECT DISTINCT error FROM predictions.t__p").rows()
+    assert len(kept["error"]) > 1800
+
+
+def test_lengths_of_time_are_intervals(table: Store) -> None:
+    bind(table, function="lasting")
+    assert set(column(table, "p_status")) == {"ok"}
+    assert table.sql("SELECT p FROM predictions.t WHERE p = INTERVAL 9 SECONDS").rows()
+
+
 def test_a_wrong_number_of_answers(table: Store) -> None:
     bind(table, function="short")
     assert set(column(table, "p_status")) == {"error"}
@@ -182,6 +207,17 @@ def test_the_answer_says_where_to_read(table: Store) -> None:
     bound = table.execute("bind p ON t(v) MODEL 'py:test_models:double' MODE async ISOLATE none")
     assert "stand in predictions.t: p, p_score, " in (said := render(blocks(bound)))
     assert "refresh p fills them" in said
+
+
+def test_a_column_that_a_transform_no_longer_has(table: Store) -> None:
+    """It was told as if the model were gone."""
+    table.transform("f", "SELECT id, v FROM t", on="t", key="id", when="on write")
+    bind(table, on="f")
+    with pytest.warns(RuntimeWarning, match="no column 'v' in f"):
+        table.transform("f", "SELECT id, v AS w FROM t", on="t", key="id", when="on write")
+    with pytest.raises(NotFound) as raised:
+        table.refresh("p")
+    assert raised.value.message == "There is no column 'v' in f."
 
 
 def test_another_key(table: Store) -> None:

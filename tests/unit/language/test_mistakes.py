@@ -34,6 +34,7 @@ MISTAKES = {
     "transform f KEY (id)\n|select 1": "A line AS must stand between",
     "transform f KEY (id) USING python\n|def f(b): return b": "A line AS must stand between",
     "refresh|": "Expected a name or all.",
+    "bind p ON t MODEL|": "Expected a model from elsewhere such as mlflow:name, a name or a text in single quotes.",
     "deploy fare|": "Expected @version.",
     "diff |a@1 b@2": "two versions of one table",
     "load my|-table FROM 'p'": "is written in quotes",

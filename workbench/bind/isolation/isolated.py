@@ -102,7 +102,7 @@ class Isolated:
                 raise
             raise ModelError(
                 f"{self._name} failed on {batch.num_rows:,} rows: {error.message}", hint=error.hint
-            ) from None
+            ) from error.__cause__
         self._deaths = 0
         return table
 

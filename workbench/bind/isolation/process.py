@@ -329,7 +329,19 @@ class Process:
         kind = getattr(errors, told["class"], None) if told["class"] else None
         if not (isinstance(kind, type) and issubclass(kind, errors.WorkbenchError)):
             kind = Failed
-        raise kind(told["message"] + self._output(), hint=told.get("hint", ""))
+        raise kind(told["message"] + self._output(), hint=told.get("hint", "")) from _cause_of(told)
+
+
+def _cause_of(told: Mapping[str, Any]) -> Exception | None:
+    """Make what the model raised, as far as it was told.
+
+    Its class is not known here: one of the same name says as much in a row's error.
+    """
+    cause = told.get("cause")
+    if not (isinstance(cause, list) and len(cause) == 2 and all(isinstance(each, str) for each in cause)):
+        return None
+    name, said = cause
+    return type(name, (Exception,), {})(said) if name.isidentifier() else None
 
 
 def _shared_file(name: str) -> int:

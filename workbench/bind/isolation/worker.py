@@ -238,11 +238,14 @@ def _told(error: BaseException) -> dict[str, Any]:
         return {"class": "MemoryError", "message": "it ran out of the memory it may use"}
     own = type(error).__module__ == "workbench.errors"
     said = str(getattr(error, "message", error)) if own else f"{type(error).__name__}: {error}"
-    told = {
+    told: dict[str, Any] = {
         "class": type(error).__name__ if own else "",
         "message": said[:_LONGEST],
         "hint": str(getattr(error, "hint", "")),
     }
+    cause = error.__cause__
+    if own and cause is not None and not isinstance(cause, SystemExit):
+        told["cause"] = [type(cause).__name__, str(cause)[:_LONGEST]]
     if own and (rows := getattr(error, "rows", None)):
         told["rows"] = rows
     if any(isinstance(each, socket.gaierror) or _errno(each) == errno.ENETUNREACH for each in chain):

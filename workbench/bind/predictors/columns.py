@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.engines.casts import cast, fits
-from workbench.engines.duckdb import type_name
+from workbench.engines.duckdb import execute, fetch, scratch, type_name
 from workbench.errors import InvalidData, ModelError, NotFound
 
 if TYPE_CHECKING:
@@ -124,6 +124,10 @@ def plain(values: Any) -> pa.Array:
         return array.cast(pa.string())
     if types.is_large_binary(kind):
         return array.cast(pa.binary())
+    if types.is_duration(kind):  # The lake keeps it as an INTERVAL, to which Arrow has no cast.
+        with scratch() as cursor:
+            cursor.register("durations", pa.table({"value": array}))
+            return fetch(execute(cursor, "FROM durations"))["value"].combine_chunks()
     # DuckLake keeps no arrays of a fixed length.
     if types.is_fixed_size_list(kind) or types.is_large_list(kind):
         return array.cast(pa.list_(kind.value_type))
