@@ -148,4 +148,6 @@ def _said(run: Run) -> str:
         deployed = "deployed" if run.details.get("deployed") else "not deployed"
         return f"{run.details.get('model', name)} trained, {deployed}"
     rows = run.rows_written + run.rows_deleted
-    return f"{name} refreshed, {rows:,} {'row' if rows == 1 else 'rows'}"
+    failed = run.details.get("errors")
+    why = f" ({failed:,} failed)" if failed else ""
+    return f"{name} refreshed, {rows:,} {'row' if rows == 1 else 'rows'}{why}"

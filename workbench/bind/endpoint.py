@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from reprlib import Repr
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from workbench.bind.definition import Binding
@@ -12,7 +14,7 @@ from workbench.bind.lookup import Lookup, key_tuples
 from workbench.bind.predictors import Predictor, Trained
 from workbench.bind.source import read_source
 from workbench.bind.work import find_bound
-from workbench.engines.duckdb import execute
+from workbench.engines.duckdb import execute, type_name
 from workbench.errors import InvalidData, ModelError, NotFound, WorkbenchError
 from workbench.names import quote
 
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from workbench.lake import Lake
+
+# What a client sent is not sent back as a whole.
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ class Endpoint:
         for place, key in enumerate(wanted):
             if place not in bad and key not in found.places:
                 shown = ", ".join(
-                    f"{name} = {part!r}" for name, part in zip(self.key.names, key, strict=True)
+                    f"{name} = {_SHORT.repr(part)}" for name, part in zip(self.key.names, key, strict=True)
                 )
                 bad[place] = NotFound(f"There is no row with {shown} in {self.binding.table}.")
         places = [None if place in bad else found.places[key] for place, key in enumerate(wanted)]
@@ -142,11 +148,14 @@ def _place_row(
 ) -> WorkbenchError | None:
     """Put the values of a row into the columns, by name whatever the case."""
     if not isinstance(row, Mapping):
-        return InvalidData(f"It is {row!r}, not an object of values by column name.")
+        return InvalidData(f"It is {_SHORT.repr(row)}, not an object of values by column name.")
     given = {str(name).lower(): (str(name), value) for name, value in row.items()}
+    if len(given) < len(row):
+        twice = next(name for name in row if given[str(name).lower()][0] != name)
+        return InvalidData(f"It has the column {twice!r} twice, in upper and in lower case.")
     unknown = [name for lowered, (name, _) in given.items() if lowered not in names]
     if unknown:
-        return NotFound.named("column", unknown[0], names.values(), within=within)
+        return NotFound.named("column", shorten(unknown[0], 80), names.values(), within=within)
     missing = [name for lowered, name in names.items() if lowered not in given]
     if missing:
         return InvalidData(f"It lacks {', '.join(missing)}.", hint="Give null where a value is not known.")
@@ -159,7 +168,8 @@ def _or_bad(values: list[Any], place: int, field: pa.Field, bad: dict[int, Workb
     try:
         _array([values[place]], field.type)
     except ValueError as error:
-        bad.setdefault(place, InvalidData(f"{field.name} is {values[place]!r}, not {field.type}: {error}"))
+        what = f"{field.name} is {_SHORT.repr(values[place])}, not {type_name(field.type)}"
+        bad.setdefault(place, InvalidData(f"{what}: {shorten(str(error), 200)}"))
         return None
     return values[place]
 

@@ -37,23 +37,23 @@ def create_app(desk: Desk, token: str) -> "FastAPI":
         from fastapi import FastAPI, Request, Response
         from fastapi.concurrency import run_in_threadpool
         from fastapi.responses import JSONResponse
+        from starlette.requests import ClientDisconnect
     except ImportError as error:
         raise missing_extra() from error
 
     app = FastAPI(title="mlstore", description="Bound models of a store.", version="1", redoc_url=None)
-    expected = f"Bearer {token}".encode()
+    expected = token.encode()
 
     @app.middleware("http")
     async def authenticate(request: Request, proceed: Callable[[Request], Awaitable[Response]]) -> Response:
-        given = request.headers.get("authorization", "").encode("latin-1")
-        if request.url.path not in OPEN and not hmac.compare_digest(given, expected):
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        known = hmac.compare_digest(given.strip().encode("latin-1"), expected) and scheme.lower() == "bearer"
+        if request.url.path not in OPEN and not known:
             said = {"code": "unauthorized", "message": "The token is missing or wrong."}
             return JSONResponse(said, 401, {"WWW-Authenticate": "Bearer"})
         return await proceed(request)
 
-    @app.exception_handler(WorkbenchError)
-    async def refuse(_: Request, error: WorkbenchError) -> Response:
-        return JSONResponse({"code": error.code, "message": str(error)}, _status(error))
+    _refuse_in_json(app)
 
     @app.get("/health", summary="Which model each binding has")
     def health() -> dict[str, Any]:
@@ -65,7 +65,10 @@ def create_app(desk: Desk, token: str) -> "FastAPI":
 
     @app.post("/predict/{binding}", include_in_schema=False)
     async def predict(binding: str, request: Request) -> Response:
-        body = parse(await _body(request))
+        try:
+            body = parse(await _body(request))
+        except ClientDisconnect:
+            return Response(status_code=400)  # Nobody reads it.
         answered = await run_in_threadpool(desk.ask, binding, body)
         return JSONResponse(answered.to_json())
 
@@ -76,6 +79,28 @@ def create_app(desk: Desk, token: str) -> "FastAPI":
 
     app.openapi = openapi  # type: ignore[method-assign]
     return app
+
+
+def _refuse_in_json(app: "FastAPI") -> None:
+    """Let each error be an object with code and message."""
+    from fastapi import Request, Response
+    from fastapi.responses import JSONResponse
+    from starlette.exceptions import HTTPException
+
+    @app.exception_handler(WorkbenchError)
+    async def refuse(_: Request, error: WorkbenchError) -> Response:
+        return JSONResponse({"code": error.code, "message": str(error)}, _status(error))
+
+    @app.exception_handler(HTTPException)
+    async def find_nothing(_: Request, error: HTTPException) -> Response:
+        code = "not_found" if error.status_code == 404 else "invalid_data"
+        return JSONResponse({"code": code, "message": error.detail}, error.status_code, error.headers)
+
+    @app.exception_handler(Exception)
+    async def fail(_: Request, error: Exception) -> Response:
+        # It is our mistake; the server prints the traceback.
+        said = {"code": "error", "message": f"The request failed: {type(error).__name__}."}
+        return JSONResponse(said, 500)
 
 
 async def _body(request: "Request") -> bytes:

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 import uuid
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -57,10 +58,16 @@ def _plain(answer: Answer) -> dict[str, Any]:
 
 
 def _json_value(value: Any) -> Any:
-    """JSON has no word for NaN, infinity, and times."""
+    """JSON has no word for NaN, infinity, times, and bytes, which are sent as base64."""
     if isinstance(value, float):
         return value if value - value == 0 else None
-    return value if value is None or isinstance(value, bool | int | str | list | dict) else str(value)
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    if isinstance(value, list):
+        return [_json_value(each) for each in value]
+    if isinstance(value, dict):
+        return {str(name): _json_value(each) for name, each in value.items()}
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 @dataclass(slots=True)

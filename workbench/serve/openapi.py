@@ -49,6 +49,7 @@ def _path(name: str, endpoint: Endpoint) -> dict[str, Any]:
                 "404": {"description": "There is no such binding.", **refused},
                 "413": {"description": "The request is too long.", **refused},
                 "422": {"description": "The request is no list of keys or rows.", **refused},
+                "503": {"description": "The model cannot be asked.", **refused},
             },
         }
     }
@@ -125,7 +126,11 @@ def _type(kind: pa.DataType) -> dict[str, Any]:
     if types.is_floating(kind):
         return {"type": "number"}
     if types.is_timestamp(kind):
-        return {"type": "string", "format": "date-time"}
+        # The format asks for a time zone, and a time without one has none.
+        return {
+            "type": "string",
+            **({"format": "date-time"} if kind.tz else {"examples": ["2026-01-31T08:00:00"]}),
+        }
     if types.is_date(kind):
         return {"type": "string", "format": "date"}
     if types.is_list(kind) or types.is_large_list(kind):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+from fastapi.testclient import TestClient
 
 import workbench
 from workbench.bind import lookup
@@ -525,3 +527,56 @@ def test_models_are_made_ready_again_only_when_they_or_their_columns_changed(tra
     trained.sql("ALTER TABLE trips ADD COLUMN note VARCHAR")
     desk.look()
     assert len(made) == 2
+
+
+def test_vectors_with_nan_bytes_and_failures_are_answered_in_json(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "odd_models.py").write_text(
+        "import pyarrow as pa\n"
+        "def vector(rows):\n"
+        "    return pa.array([[1.5, float('nan'), float('inf')]] * rows.num_rows, pa.list_(pa.float64()))\n"
+        "def blob(rows):\n    return pa.array([b'\\xff\\x00'] * rows.num_rows, pa.binary())\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    store.load("t", [{"id": 1, "v": 1.0}], key="id")
+    for name in ("vector", "blob"):
+        store.bind(name, on="t", model=f"py:odd_models:{name}", inputs=["v"], isolate="none")
+    desk = Desk(store)
+    desk.look()
+    client = TestClient(create_app(desk, TOKEN), raise_server_exceptions=False)
+    client.headers["Authorization"] = f"bearer {TOKEN}"
+    asked = {name: client.post(f"/predict/{name}", json={"keys": [1]}).json() for name in ("vector", "blob")}
+    assert asked["vector"]["predictions"][0]["value"] == [1.5, None, None]
+    assert asked["blob"]["predictions"][0]["value"] == "/wA="
+    monkeypatch.setattr(Desk, "ask", lambda *_: 1 / 0)
+    failed = client.post("/predict/vector", json={"keys": [1]})
+    assert failed.status_code == 500 and failed.json()["code"] == "error"
+    assert client.get("/nothing").json() == {"code": "not_found", "message": "Not Found"}
+
+
+def test_what_a_client_sent_is_not_sent_back_whole(served: Served) -> None:
+    good = served.store.sql("SELECT * EXCLUDE (id, slow) FROM trip_features WHERE id = 1").rows()[0]
+    good = {name: good[name] for name in served.desk.find("slow_prediction").inputs.names}
+    long = "x" * 100_000
+    rows = [{**good, "distance": long}, {**good, long: 1}, [long] * 10, {**good, "DISTANCE": 2.0}]
+    answer = served.ask("slow_prediction", {"rows": rows})
+    messages = [each["error"]["message"] for each in answer["predictions"]]  # type: ignore[attr-defined]
+    assert max(map(len, messages)) < 1000
+    assert "not DOUBLE" in messages[0]
+    assert messages[3] == "It has the column 'distance' twice, in upper and in lower case."
+
+
+def test_a_client_that_goes_away_leaves_no_traceback(
+    served: Served, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("uvicorn.error"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("uvicorn"), "propagate", True)
+    with socket.create_connection(("127.0.0.1", served.listening.getsockname()[1])) as client:
+        head = "POST /predict/slow_prediction HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
+        client.sendall(f"{head}Authorization: Bearer {TOKEN}\r\n\r\n{{".encode())
+        time.sleep(0.3)
+    for _ in range(5):
+        served.ask("slow_prediction", {"keys": [1]})
+    time.sleep(0.3)
+    assert "Exception" not in caplog.text

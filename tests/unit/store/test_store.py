@@ -729,3 +729,17 @@ def test_a_plan_changes_nothing(trained: Store) -> None:
     assert "first run" in reports["transform"].action
     with pytest.raises(NotFound):
         trained.plan("sql", query="DELETE FROM tirps")
+
+
+def test_a_write_says_of_how_many_rows_the_model_failed(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model_of_some.py").write_text(
+        "def f(rows):\n    if None in rows['v'].to_pylist():\n        raise ValueError('no v')\n"
+        "    return rows['v']\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    store.load("t", [{"id": 1, "v": 1.0}], key="id")
+    store.bind("same", on="t", model="py:model_of_some:f", inputs=["v"], isolate="none")
+    result = store.sql("INSERT INTO t VALUES (2, NULL), (3, 3.0)")
+    assert result.message is not None and "same refreshed, 2 rows (1 failed)" in result.message

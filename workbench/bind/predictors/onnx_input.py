@@ -231,7 +231,9 @@ def _images(array: pa.Array, feed: Feed, model: str) -> Given:
         try:
             whole[place] = _pixels(data, height, width, channels)
         except (OSError, ValueError, SyntaxError) as error:  # Pillow's for a broken file
-            raise ModelError(f"An image in {feed.columns[0]!r} cannot be read: {error}") from error
+            # Of bytes that are no image at all it tells where they are in memory.
+            why = "it is none" if type(error).__name__ == "UnidentifiedImageError" else str(error)
+            raise ModelError(f"An image in {feed.columns[0]!r} cannot be read: {why}") from None
     values = whole.transpose(0, 3, 1, 2) if first else whole
     if feed.dtype.startswith("float"):
         values = values.astype(feed.dtype) / np.array(255, feed.dtype)
