@@ -221,3 +221,23 @@ def test_a_table_with_few_rows_is_asked_later(store: Store) -> None:
     assert store.bind("p", on="few", model="high").asked == ""
     store.sql(f"INSERT INTO few SELECT id + 10, a, high FROM ({ROWS.format(2500)})")
     assert "on 2,000 rows" in store.describe("p").facts["asked"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "answered"),
+    [
+        ([1.0, 2.0, 3.0], [1.0, np.nan, 3.0]),
+        ([1.0, np.nan, 3.0], [1.0, 2.0, 3.0]),
+        ([[0.5, 0.5], [0.9, 0.1]], [[0.4999999, 0.5000001], [0.9, 0.1]]),
+    ],
+)
+def test_nan_for_a_value_and_another_class_are_no_agreement(wanted: list[Any], answered: list[Any]) -> None:
+    ways = {"library": lambda: lambda _: np.array(wanted), "native": lambda: lambda _: np.array(answered)}
+    choice = choose(ways, np.zeros((len(wanted), 1), np.float32))
+    assert choice.engine == "library"
+    assert "native gives other answers" in choice.describe()
+
+
+def test_nan_where_the_library_gives_it_too_is_agreement() -> None:
+    ways = {name: lambda: lambda _: np.array([1.0, np.nan, 3.0]) for name in ("library", "native")}
+    assert choose(ways, np.zeros((3, 1), np.float32)).engine == "native"

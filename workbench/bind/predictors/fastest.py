@@ -85,13 +85,15 @@ class Choice:
         by_name = {each.engine: each for each in self.trials}
         chosen = by_name[self.engine]
         gain = by_name[REFERENCE].seconds / max(chosen.seconds, 1e-9)
-        far = f"at most {chosen.difference:.1g} from it" if chosen.difference else "with the same answers"
-        said = [f"{self.engine}, {gain:.1f}× the library on {self.rows:,} rows, {far}"]
+        away = f"at most {chosen.difference:.1g} from it" if chosen.difference else "with the same answers"
+        said = [f"{self.engine}, {gain:.1f}× the library on {self.rows:,} rows, {away}"]
         for each in self.trials:
             if each.note:
                 said.append(f"{each.engine} {each.note}")
             elif not each.agrees:
-                said.append(f"{each.engine} differs by {each.difference:.1g}")
+                far = each.difference == float("inf")
+                how = "gives other answers" if far else f"differs by {each.difference:.1g}"
+                said.append(f"{each.engine} {how}")
             elif each.engine not in (self.engine, REFERENCE):
                 said.append(f"{each.engine} {by_name[REFERENCE].seconds / max(each.seconds, 1e-9):.1f}×")
         return "; ".join(said)
@@ -155,17 +157,19 @@ def _timed(ask: Ask, matrix: Matrix, times: int) -> tuple[float, npt.NDArray[np.
 
 
 def _difference(answered: npt.NDArray[np.float64], wanted: npt.NDArray[np.float64]) -> float:
-    """Return the largest difference; infinite where another class comes out, or another shape."""
+    """Return the largest difference; infinite if only the class, the shape or a NaN is another."""
     import numpy as np
 
-    if answered.shape != wanted.shape:
+    if answered.shape != wanted.shape or np.any(np.isnan(answered) != np.isnan(wanted)):
         return float("inf")
-    if not wanted.size:
+    known = ~np.isnan(wanted)
+    if not known.any():
         return 0.0
-    scale = 1.0
-    if wanted.ndim == 1:
-        scale = float(np.nanstd(wanted)) or 1.0
-    return float(np.nanmax(np.abs(answered - wanted)) / scale)
+    scale = (float(np.std(wanted[known])) or 1.0) if wanted.ndim == 1 else 1.0
+    found = float(np.max(np.abs(answered[known] - wanted[known])) / scale)
+    # Where two classes are as likely, the least difference makes another one of it.
+    other = wanted.ndim == 2 and np.any(answered.argmax(axis=1) != wanted.argmax(axis=1))
+    return float("inf") if other and found <= TOLERANCE else found
 
 
 def candidates_for(fitted: Fitted, width: int) -> dict[str, Callable[[], Ask]]:
