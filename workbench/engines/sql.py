@@ -220,6 +220,23 @@ def primary_key(statement: str) -> PrimaryKey | None:
     return sql_keys.primary_key(statement)
 
 
+def made_query(statement: str) -> tuple[int, int] | None:
+    """Find the query in a CREATE TABLE … AS query: where it begins, and where it ends; None for all else.
+
+    Examples
+    --------
+    >>> statement = "create or replace table t as from u;"
+    >>> place = made_query(statement)
+    >>> statement[slice(*place)]
+    'from u'
+    >>> made_query("create temp table t as from u") is None
+    True
+    """
+    from workbench.engines import sql_keys
+
+    return sql_keys.made_query(statement)
+
+
 def normalise(sql: str) -> str:
     """Return a canonical text of `sql`, for fingerprints.
 

@@ -1,4 +1,4 @@
-"""Primary keys that SQL declares: DuckLake refuses the clause, so it is taken out and read."""
+"""Tables that SQL makes: their primary keys, which DuckLake refuses to be told, and their queries."""
 
 from __future__ import annotations
 
@@ -26,10 +26,32 @@ def primary_key(statement: str) -> PrimaryKey | None:
         if not 2 < added < place or kinds[place + 1 : place + 2] != [TokenType.L_PAREN]:
             return None
         return PrimaryKey(_written_name(statement, tokens, added), _columns_after(tokens, place), "")
-    made = [TokenType.CREATE, TokenType.TABLE]
-    if [kind for kind in kinds[:4] if kind not in (TokenType.OR, TokenType.REPLACE)][:2] != made:
+    if not _makes_a_table(kinds):
         return None  # DuckDB itself keeps the keys of temporary tables.
     return _of_made(statement, tokens, place)
+
+
+def made_query(statement: str) -> tuple[int, int] | None:
+    """See `workbench.engines.sql.made_query`."""
+    try:
+        tokens = DuckDB().tokenize(statement)
+    except TokenError:
+        return None
+    kinds = [token.token_type for token in tokens]
+    if not _makes_a_table(kinds) or TokenType.ALIAS not in kinds:
+        return None
+    first, last = kinds.index(TokenType.ALIAS) + 1, len(tokens) - 1
+    while last > first and kinds[last] is TokenType.SEMICOLON:
+        last -= 1
+    if first > last or TokenType.L_PAREN in kinds[:first]:
+        return None  # With a list of columns, they have other names than those of the query.
+    return tokens[first].start, tokens[last].end + 1
+
+
+def _makes_a_table(kinds: Sequence[TokenType]) -> bool:
+    """Tell whether a statement of these tokens makes a table that stays."""
+    plain = [kind for kind in kinds[:4] if kind not in (TokenType.OR, TokenType.REPLACE)]
+    return plain[:2] == [TokenType.CREATE, TokenType.TABLE]
 
 
 def _of_made(statement: str, tokens: Sequence[Token], place: int) -> PrimaryKey:

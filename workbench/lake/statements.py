@@ -11,6 +11,7 @@ from workbench.engines.duckdb import Cursor, classify, execute, fetch
 from workbench.engines.sql import primary_key, set_columns
 from workbench.errors import InvalidData, Unsupported, WorkbenchError
 from workbench.lake.keys import declare_key
+from workbench.lake.made import refuse_rounded, storable
 from workbench.lake.result import Result
 from workbench.lake.targets import COMMENT, read_targets, refuse_managed, refuse_upkeep
 from workbench.names import quote_name
@@ -123,7 +124,7 @@ def _write(lake: Lake, sql: str, shown: str, bound: list[tuple[str, dict[str, An
                 table = fetched
             else:
                 done.append(_describe(text, count))
-        _keep_house(lake, tx, sql)
+        _keep_house(lake, tx, sql, targets)
     message = ", ".join(each for each in done if each) or "done"
     return Result(table, tx.snapshot, time.perf_counter() - clock, shown, message)
 
@@ -157,7 +158,8 @@ def _run_declaring(lake: Lake, tx: Transaction, text: str, values: Parameters) -
 
     declared = primary_key(text) if _PRIMARY.search(text) else None
     if declared is None:
-        return fetch(lake.run(tx.cursor, text, values))
+        with storable(tx.cursor, text, values) as (kept, given):
+            return fetch(lake.run(tx.cursor, kept, given))
     if not declared.statement:
         declare_key(lake, tx, declared.table, declared.columns)
         return pa.table({})
@@ -180,13 +182,15 @@ def _declare_targets(lake: Lake, tx: Transaction, sql: str, targets: frozenset[s
             tx.written.add(found.qualified)
 
 
-def _keep_house(lake: Lake, tx: Transaction, sql: str) -> None:
+def _keep_house(lake: Lake, tx: Transaction, sql: str, targets: frozenset[str]) -> None:
     """After DDL: forget keys of tables that are gone, and refuse what would break definitions."""
     lowered = sql.lower()
     if not any(word in lowered for word in ("create", "drop", "alter")):
         return
     tables = lake.tables.all(tx.cursor)
     present = {table.qualified for table in tables}
+    written = [lake.tables.find(target, among=tables) for target in targets]
+    refuse_rounded([table for table in written if table is not None and table.schema == "main"])
     _keep_keys(lake, tx, sql, present)
     for row in lake.records.definitions(cursor=tx.cursor):
         gone = [

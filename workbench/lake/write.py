@@ -76,6 +76,17 @@ def stored_columns(cursor: Cursor, relation: str) -> dict[str, str]:
     return {row[0]: _stored(row[1]) for row in rows}
 
 
+def is_storable(kind: str) -> bool:
+    """Tell whether the lake keeps a type as it is.
+
+    Examples
+    --------
+    >>> [is_storable(kind) for kind in ("BIGINT", "HUGEINT", "FLOAT[3]")]
+    [True, False, False]
+    """
+    return _stored(kind) == kind
+
+
 def _stored(kind: str) -> str:
     if kind in _STORED:
         return _STORED[kind]
@@ -132,7 +143,7 @@ def stand_for(cursor: Cursor, name: str, relation: str) -> dict[str, str]:
         Column names and types; empty if it cannot stand for it.
     """
     columns = {row[0]: row[1] for row in execute(cursor, f"DESCRIBE FROM {relation}").fetchall()}
-    if any(_stored(kind) != kind for kind in columns.values()):
+    if not all(map(is_storable, columns.values())):
         return {}
     execute(cursor, f"CREATE OR REPLACE TEMP VIEW {quote(name)} AS FROM {relation}")
     return columns
