@@ -61,19 +61,24 @@ def expand_predictions(lake: Lake, sql: str) -> str:
     """
     if not reads_predictions(sql):
         return sql
+    sql = _name_columns(sql)
     # Inner calls stand inside outer ones: replace from the inside out, finding the places anew.
     while calls := find_calls(sql, _NAMES):
         inner = min(calls, key=lambda call: call.end - call.start)
-        written = " ".join(sql[inner.start : inner.end].split())
-        # The engine would call the column by the function that is its own.
-        name = f" AS {quote(written)}" if inner.nameless else ""
-        sql = replace_spans(sql, [(inner.start, inner.end, _expand_call(lake, inner) + name)])
+        sql = replace_spans(sql, [(inner.start, inner.end, _expand_call(lake, inner))])
     if "create" in sql.lower() and kept_calls(sql, PREFIX):
         raise Unsupported(
             "predict() does not go into a view or a macro, which are read without this store too.",
             hint="Bind the model to the table, or make a table: CREATE TABLE … AS SELECT ….",
         )
     return sql
+
+
+def _name_columns(sql: str) -> str:
+    """Name the columns with calls in them as they are written; the engine would name its own functions."""
+    columns = {call.column for call in find_calls(sql, _NAMES) if call.column is not None}
+    names = {end: " ".join(sql[start:end].split()) for start, end in columns}
+    return replace_spans(sql, [(end, end, f" AS {quote(name)}") for end, name in names.items()])
 
 
 def _expand_call(lake: Lake, call: FunctionCall) -> str:

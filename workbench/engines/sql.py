@@ -19,8 +19,8 @@ class FunctionCall:
     """A call in a text: the function's name in lower case, its place, its arguments as written.
 
     `text[start:end]` is the whole call, from the name to the closing parenthesis; `places` are the
-    start and end of each argument. `nameless` says whether it is by itself a column of a query's result
-    that is given no name.
+    start and end of each argument. `column` is the start and end of the column of a query's result that it
+    stands in, if that is given no name.
     """
 
     name: str
@@ -28,7 +28,7 @@ class FunctionCall:
     end: int
     arguments: tuple[str, ...]
     places: tuple[tuple[int, int], ...] = ()
-    nameless: bool = False
+    column: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

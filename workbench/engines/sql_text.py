@@ -14,10 +14,9 @@ from sqlglot.errors import ParseError, SqlglotError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from workbench.engines.sql import FunctionCall
+from workbench.engines.sql_columns import CLOSE, OPEN, nameless_column
 from workbench.errors import StatementError
 
-_OPEN = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE}
-_CLOSE = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE}
 _TEXT = {
     TokenType.STRING,
     TokenType.IDENTIFIER,
@@ -29,30 +28,6 @@ _TEXT = {
 # After these a name with parentheses declares something: a table, a macro, an alias with columns.
 _DECLARES = {TokenType.DOT, TokenType.INTO, TokenType.TABLE, TokenType.FUNCTION, TokenType.ALIAS}
 
-# Beginnings of clauses that hold expressions between commas.
-_CLAUSES = {
-    TokenType.SELECT,
-    TokenType.FROM,
-    TokenType.WHERE,
-    TokenType.GROUP_BY,
-    TokenType.ORDER_BY,
-    TokenType.HAVING,
-    TokenType.VALUES,
-    TokenType.SET,
-    TokenType.ON,
-}
-_AFTER_COLUMN = {
-    TokenType.COMMA,
-    TokenType.FROM,
-    TokenType.R_PAREN,
-    TokenType.SEMICOLON,
-    TokenType.WHERE,
-    TokenType.GROUP_BY,
-    TokenType.HAVING,
-    TokenType.ORDER_BY,
-    TokenType.LIMIT,
-    TokenType.UNION,
-}
 # sqlglot takes what stands behind it for one text.
 _EXPLAIN = re.compile(r"(\A|;)(\s*EXPLAIN(?:\s+ANALYZE)?\b)", re.IGNORECASE)
 
@@ -197,7 +172,7 @@ def _closing(tokens: list[Token], opening: int) -> int | None:
     depth = 0
     for index in range(opening, len(tokens)):
         kind = tokens[index].token_type
-        depth += (kind in _OPEN) - (kind in _CLOSE)
+        depth += (kind in OPEN) - (kind in CLOSE)
         if depth == 0:
             return index
     return None
@@ -215,24 +190,9 @@ def _read_call(sql: str, tokens: list[Token], index: int) -> FunctionCall:
         )
     places = _split(tokens[opening + 1 : closing])
     arguments = tuple(sql[start:end] for start, end in places)
-    nameless = _begins_a_column(tokens, index) and _ends_a_column(tokens, closing + 1)
-    return FunctionCall(name.text.lower(), name.start, tokens[closing].end + 1, arguments, places, nameless)
-
-
-def _begins_a_column(tokens: list[Token], index: int) -> bool:
-    """Tell whether what begins at a token is a column of a SELECT: there is no other clause before it."""
-    if index and tokens[index - 1].token_type not in (TokenType.SELECT, TokenType.DISTINCT, TokenType.COMMA):
-        return False
-    depth = 0
-    for token in reversed(tokens[:index]):
-        depth += (token.token_type in _CLOSE) - (token.token_type in _OPEN)
-        if depth < 0 or (depth == 0 and token.token_type in _CLAUSES):
-            return token.token_type is TokenType.SELECT
-    return False
-
-
-def _ends_a_column(tokens: list[Token], index: int) -> bool:
-    return index == len(tokens) or tokens[index].token_type in _AFTER_COLUMN
+    found = nameless_column(tokens, index)
+    column = (tokens[found[0]].start, tokens[found[1]].end + 1) if found else None
+    return FunctionCall(name.text.lower(), name.start, tokens[closing].end + 1, arguments, places, column)
 
 
 def _split(tokens: list[Token]) -> tuple[tuple[int, int], ...]:
@@ -242,7 +202,7 @@ def _split(tokens: list[Token]) -> tuple[tuple[int, int], ...]:
     parts: list[list[Token]] = [[]]
     depth = 0
     for token in tokens:
-        depth += (token.token_type in _OPEN) - (token.token_type in _CLOSE)
+        depth += (token.token_type in OPEN) - (token.token_type in CLOSE)
         if depth == 0 and token.token_type is TokenType.COMMA:
             parts.append([])
         else:

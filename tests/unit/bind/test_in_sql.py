@@ -30,6 +30,23 @@ def test_what_a_star_gives(trained: Store, given: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        "avg(predict_proba(slow, f.*))",
+        "count(*) FILTER (WHERE predict(slow, f.*))",
+        "max(predict_proba(slow, f.*)) - min(predict_proba(slow, f.*))",
+    ],
+)
+def test_a_column_that_is_computed_from_predictions_is_called_as_it_is_written(
+    trained: Store, column: str
+) -> None:
+    rows = trained.sql(f"SELECT {column}, count(*) AS n FROM trip_features AS f").to_arrow()
+    assert rows.column_names == [column, "n"]
+    same = trained.sql(f"SELECT {column} AS named FROM trip_features AS f").to_arrow()
+    assert rows[column].to_pylist() == same["named"].to_pylist()
+
+
 @pytest.mark.parametrize("table", ["features.trip_features", "lake.features.trip_features"])
 def test_a_star_of_a_table_with_its_schema(trained: Store, table: str) -> None:
     assert len(answers(trained, f"SELECT predict(slow, {table}.*) FROM {table}")) == 400

@@ -596,21 +596,40 @@ def test_sqlglot_is_imported_late() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sql", "nameless"),
+    ("sql", "column"),
     [
-        ("select f(a) from t", True),
-        ("select id, f(a)", True),
-        ("from t select distinct f(a), id", True),
-        ("select * from (select max(id), f(a) from t) where b in (1, 2)", True),
-        ("select f(a) as x from t", False),
-        ("select f(a) x from t", False),
-        ("select 1 + f(a), f(a)::int from t", False),
-        ("select round(f(a)), [id, f(a)] from t", False),
-        ("select id from t where f(a) group by id, f(a) order by id, f(a)", False),
-        ("select distinct on (id, f(a)) id from t", False),
-        ("insert into t values (1, f(a))", False),
-        ("update t set a = 1, b = f(a)", False),
+        ("select f(a) from t", "f(a)"),
+        ("select id, f(a)", "f(a)"),
+        ("from t select distinct f(a), id", "f(a)"),
+        ("select * from (select max(id), f(a) from t) where b in (1, 2)", "f(a)"),
+        ("select 1 + f(a), id from t", "1 + f(a)"),
+        ("select f(a)::int from t", "f(a)::int"),
+        ("select a, avg(f(a)) filter (where f(a) > 1) from t", "avg(f(a)) filter (where f(a) > 1)"),
+        (
+            "select max(b) over (partition by a order by f(a)) from t",
+            "max(b) over (partition by a order by f(a))",
+        ),
+        ("select a, case when f(a) > 1 then 2 end from t", "case when f(a) > 1 then 2 end"),
+        ("select f(a) is distinct from b + 1 from t", "f(a) is distinct from b + 1"),
+        ("select extract(year from f(a)), b from t", "extract(year from f(a))"),
+        ("select (select f(a) from u) as x from t", "f(a)"),
+        ("select round(f(a)) as x, b from t", None),
+        ("select f(a) as x from t", None),
+        ("select f(a) x from t", None),
+        ("select x: f(a) from t", None),
+        ("select f(a) > 1 x from t", None),
+        ("select f(a)::double precision from t", "f(a)::double precision"),
+        ("select f(a) > 1 from t using sample 10", "f(a) > 1"),
+        ("select * replace (f(a) as a), t.* replace (f(b) as b) from t", None),
+        ("select f(columns(*)) from t", None),
+        ("select id from t where f(a) group by id, f(a) order by id, f(a)", None),
+        ("select id from t qualify row_number() over (order by f(a)) = 1", None),
+        ("select distinct on (id, f(a)) id from t", None),
+        ("select id from t join u on f(a) = u.id", None),
+        ("insert into t values (1, f(a))", None),
+        ("update t set a = 1, b = f(a)", None),
     ],
 )
-def test_a_column_without_a_name(sql: str, nameless: bool) -> None:
-    assert {call.nameless for call in find_calls(sql, {"f"})} == {nameless}
+def test_a_column_without_a_name(sql: str, column: str | None) -> None:
+    found = {call.column and sql[slice(*call.column)] for call in find_calls(sql, {"f"})}
+    assert found == {column}
