@@ -64,6 +64,9 @@ class Lookup:
             f"{query} SEMI JOIN (SELECT {', '.join(lists)}) AS asked ON ({' AND '.join(same)}) "
             f"WHERE {' AND '.join(limits)}"
         )
+        # One key is compared faster by itself.
+        equal = [f"t.{quote(name)} = CAST(? AS {kind})" for name, kind in key.items()]
+        self._single = f"{query} WHERE {' AND '.join(equal)}"
         self._nothing = f"{query} WHERE false"
         self._width = len(key)
         self._turn = threading.Lock()
@@ -98,7 +101,9 @@ class Lookup:
 
     def _read(self, keys: Sequence[Key]) -> Found:
         cursor = self._lake.cursor()
-        if keys:
+        if len(keys) == 1:
+            rows = execute(cursor, self._single, keys[0]).to_arrow_table()
+        elif keys:
             columns = [list(column) for column in zip(*keys, strict=True)]
             limits = [limit for column in columns for limit in (min(column), max(column))]
             rows = execute(cursor, self._query, [*columns, *limits]).to_arrow_table()
