@@ -18,7 +18,7 @@ import pyarrow as pa
 import pytest
 
 import workbench
-from workbench import trust
+from tests.unit.bind.model_kinds import register_own
 from workbench.bind.isolation import container, open_predictor, stop_workers, warm
 from workbench.bind.isolation.image import REPOSITORY, base, image
 from workbench.bind.isolation.isolated import Isolated
@@ -26,8 +26,7 @@ from workbench.bind.isolation.limits import Limits
 from workbench.errors import ModelError, Unsupported
 from workbench.lake import Lake
 from workbench.progress import Event, watch
-from workbench.train import mlflow_client, registry
-from workbench.train.approvals import unapproved
+from workbench.train import registry
 from workbench.train.packaged_models import Packaged
 
 pytestmark = pytest.mark.slow
@@ -140,42 +139,13 @@ def has_image(engine: str, name: str) -> bool:
     return not subprocess.run([engine, "image", "inspect", name], capture_output=True, check=False).returncode
 
 
-def register(lake: Lake, folder: Path, name: str, *needed: str) -> None:
-    """Register a model that brings its own loader in the store's MLflow, and approve it."""
-    import mlflow.pyfunc
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
-
-    folder.mkdir(exist_ok=True)
-    (folder / "bad_loader.py").write_text(LOADER)
-    (folder / "data").mkdir()
-    (folder / "data" / "nothing").touch()
-    mlflow.pyfunc.save_model(
-        str(folder / "model"),
-        loader_module="bad_loader",
-        code_paths=[str(folder / "bad_loader.py")],
-        data_path=str(folder / "data"),
-        signature=ModelSignature(Schema([ColSpec("double", "a")]), Schema([ColSpec("string")])),
-        pip_requirements=[*needed],
-    )
-    client = mlflow_client.open_client(lake.folder)
-    client.create_registered_model(name)
-    client.create_model_version(name, (folder / "model").as_uri())
-    approve(lake)
-
-
-def approve(lake: Lake) -> None:
-    for each in unapproved(lake):
-        trust.approve(each.fingerprint)
-
-
 @pytest.fixture(scope="module")
 def bad_folder(engine: str, tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Path]:
     """The folder of a store with the model `bad`, in a place with a name such as people give."""
     folder = tmp_path_factory.mktemp("bad") / "Modèles de José, 2"
     shutil.copytree(empty_store, folder / "store")
     opened = Lake.open(folder / "store")
-    register(opened, folder / "made", "bad")
+    register_own(opened, folder / "made", "bad", LOADER)
     opened.close()
     yield folder / "store"
     stop_workers()

@@ -14,14 +14,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from workbench import trust
+from tests.unit.bind.model_kinds import register_own
 from workbench.bind.isolation import container, open_predictor, stop_workers
 from workbench.bind.isolation.environment import environment, requirements
 from workbench.errors import ModelError, Unsupported
 from workbench.lake import Lake
 from workbench.store import Store
-from workbench.train import mlflow_client, registry
-from workbench.train.approvals import unapproved
+from workbench.train import registry
 from workbench.train.packaged_models import Packaged
 
 OTHER = "2.0.0"
@@ -39,30 +38,6 @@ class Model:
 def _load_pyfunc(path):
     return Model()
 """
-
-
-def register(lake: Lake, folder: Path, name: str, *needed: str) -> None:
-    """Register a model that brings its own loader in the store's MLflow, and approve it."""
-    import mlflow.pyfunc
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
-
-    (folder / "own_loader.py").write_text(LOADER)
-    (folder / "data").mkdir()
-    (folder / "data" / "nothing").touch()
-    mlflow.pyfunc.save_model(
-        str(folder / "model"),
-        loader_module="own_loader",
-        code_paths=[str(folder / "own_loader.py")],
-        data_path=str(folder / "data"),
-        signature=ModelSignature(Schema([ColSpec("double", "a")]), Schema([ColSpec("string")])),
-        pip_requirements=[*needed],
-    )
-    client = mlflow_client.open_client(lake.folder)
-    client.create_registered_model(name)
-    client.create_model_version(name, (folder / "model").as_uri())
-    for each in unapproved(lake):
-        trust.approve(each.fingerprint)
 
 
 @pytest.fixture
@@ -100,7 +75,7 @@ def test_a_model_runs_with_the_packages_it_names(lake: Lake, tmp_path: Path, row
     if not has_index():
         pytest.skip("no package index can be reached")
     assert metadata.version("iniconfig") != OTHER
-    register(lake, tmp_path, "own", f"iniconfig=={OTHER}")
+    register_own(lake, tmp_path, "own", LOADER, f"iniconfig=={OTHER}")
     model = open_predictor(lake, "mlflow:own@1", isolate="env")
     assert (model.ref, model.inputs, model.value_type) == ("mlflow:own@1", ("a",), "VARCHAR")
     answer = model.predict(rows)
@@ -121,7 +96,7 @@ def test_a_model_runs_with_the_packages_it_names(lake: Lake, tmp_path: Path, row
 
 @pytest.mark.slow
 def test_what_cannot_be_installed_leaves_nothing(lake: Lake, tmp_path: Path, own_cache: Path) -> None:
-    register(lake, tmp_path, "own", "./no-such-folder-anywhere")
+    register_own(lake, tmp_path, "own", LOADER, "./no-such-folder-anywhere")
     with pytest.raises(ModelError, match="no-such-folder-anywhere"):
         open_predictor(lake, "mlflow:own@1", isolate="env")
     assert not [each for each in (own_cache / "environments").iterdir() if each.is_dir()]
@@ -158,7 +133,7 @@ def test_a_function_names_no_packages(lake: Lake) -> None:
 def test_without_an_engine_it_says_what_to_do(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    register(lake, tmp_path, "own")
+    register_own(lake, tmp_path, "own", LOADER)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Unsupported, match="Neither is installed") as raised:
         open_predictor(lake, "mlflow:own@1", isolate="container")
@@ -219,7 +194,7 @@ def test_what_a_container_is_started_with(
     monkeypatch.setattr(container, "MODEL", str(tmp_path / "mounted"))
     monkeypatch.setenv("MLSTORE_ISOLATE_MEMORY", "2 GB")
     monkeypatch.delenv("MLSTORE_CONTAINER_BASE", raising=False)
-    register(lake, tmp_path, "own", "iniconfig")
+    register_own(lake, tmp_path, "own", LOADER, "iniconfig")
     model = open_predictor(lake, "mlflow:own@1", isolate="container")
     here = metadata.version("iniconfig")
     assert model.predict(rows)["value"].to_pylist() == [f"{here} 1", f"{here} 2.5"]

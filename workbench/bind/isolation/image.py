@@ -117,17 +117,11 @@ def _context(files: Mapping[str, str]) -> Iterator[tuple[Path, list[str]]]:
             (folder / name).write_text(text, encoding="utf-8")
             (folder / name).chmod(0o644)  # The worker is read by nobody.
         proxies = [name for each in _PROXIES for name in (each, each.upper()) if os.environ.get(name)]
-        yield (
-            folder,
-            [
-                *(
-                    "--network",
-                    "host",
-                ),  # Rootless engines may have no other, and a proxy may be on this machine.
-                *(word for name in secrets for word in ("--secret", f"id={name},src={secret / name}")),
-                *(word for name in proxies for word in ("--build-arg", name)),
-            ],
-        )
+        # Rootless engines may have no other network, and a proxy may be on this machine.
+        flags = ["--network", "host"]
+        flags += [word for name in secrets for word in ("--secret", f"id={name},src={secret / name}")]
+        flags += [word for name in proxies for word in ("--build-arg", name)]
+        yield folder, flags
 
 
 def _write_settings(folder: Path) -> dict[str, str]:
