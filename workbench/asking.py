@@ -63,11 +63,10 @@ class Asking(Refreshing):
             return self._expression(query)
         clock = time.perf_counter()
         query = query_text(query)
-        text = expand_predictions(self._lake, query)
-        if at is not None:
-            return self._past(text, query, snapshot_at(self._lake, at), params)
-        text = self._fitted(text)
-        result = run_sql(self._lake, text, shown=query, params=params)
+        with expand_predictions(self._lake, query) as text:
+            if at is not None:
+                return self._past(text, query, snapshot_at(self._lake, at), params)
+            result = run_sql(self._lake, self._fitted(text), shown=query, params=params)
         if not result.message or result.snapshot is None:
             return result
         said = self._follow(result.snapshot)
@@ -149,11 +148,12 @@ class Asking(Refreshing):
         if split is not None or holdout is not None or shuffle is not None or shards != 1:
             raise Unsupported("SPLIT, SHUFFLE and SHARDS are not there yet.", hint="Export without them.")
         query, at = source_query(self._lake, source, self._snapshot_of)
-        text = self._fitted(expand_predictions(self._lake, query))
         shown = source if isinstance(source, str) else query
-        return export(
-            self._lake, text, to, source=shown, file_format=format, at=at, label=label, features=features
-        )
+        with expand_predictions(self._lake, query) as expanded:
+            text = self._fitted(expanded)
+            return export(
+                self._lake, text, to, source=shown, file_format=format, at=at, label=label, features=features
+            )
 
     # -- within ----------------------------------------------------------------------------------
 

@@ -24,6 +24,10 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import ClassVar
 
+_CUT = "..."
+_SURE = 8
+"""Characters by which a part of a text is known."""
+
 _LINE = re.compile(r"^LINE (\d+): ", re.MULTILINE)
 
 
@@ -86,6 +90,55 @@ def below(lines: int) -> Iterator[None]:
         if isinstance(error, StatementError) and error.line is not None:
             error.line = max(error.line - lines, 1)
         raise
+
+
+def show_as_written(error: WorkbenchError, written: Sequence[tuple[str, str]]) -> None:
+    r"""Let an error of the engine show a text as it was before parts of it were replaced.
+
+    Parameters
+    ----------
+    written : sequence of tuple of str
+        What was put in, and what stood there before, in the order in which it was done.
+
+    Examples
+    --------
+    >>> error = StatementError("No f\nLINE 1: select g(1) + f\n                      ^", line=1, column=15)
+    >>> show_as_written(error, [("g(1)", "a_long_name(1)")])
+    >>> print(error)
+    No f
+    LINE 1: select a_long_name(1) + f
+                                    ^
+    >>> error.column
+    25
+    """
+    lines = error.message.split("\n")
+    place = next((place for place, line in enumerate(lines[:-1]) if _LINE.match(line)), None)
+    if place is None or lines[place + 1].strip() != "^":
+        return
+    line, caret = lines[place], lines[place + 1].index("^")
+    for put, before in reversed(written):
+        for start, end in _find_put(line, put):
+            line = line[:start] + before + line[end:]
+            if caret >= end:
+                caret += len(before) - (end - start)
+            elif caret > start:
+                caret = start
+    lines[place : place + 2] = [line, " " * caret + "^"]
+    error.message = "\n".join(lines)
+    if isinstance(error, StatementError) and error.column is not None:
+        error.column = caret - line.index(": ") - 1
+
+
+def _find_put(line: str, put: str) -> list[tuple[int, int]]:
+    """Find what was put into a line, the last first; the engine may show the beginning or the end alone."""
+    found = [(each.start(), each.end()) for each in re.finditer(re.escape(put), line)]
+    lengths = range(len(put) - 1, _SURE - 1, -1)
+    begin, end = line.index(": ") + 2 + len(_CUT), len(line) - len(_CUT)
+    if line.endswith(_CUT):
+        found += [(end - each, end) for each in lengths if line[:end].endswith(put[:each])][:1]
+    if line.startswith(_CUT, begin - len(_CUT)):
+        found += [(begin, begin + each) for each in lengths if line.startswith(put[-each:], begin)][:1]
+    return sorted(found, reverse=True)
 
 
 def said(error: BaseException) -> str:

@@ -6,12 +6,20 @@ A prediction is a function of the engine; the side of a row is plain SQL.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from workbench.bind.predictors import Predictor, resolve
 from workbench.engines.sql import FunctionCall, find_calls, kept_calls, replace_spans
-from workbench.errors import InvalidData, NotFound, StatementError, Unsupported
+from workbench.errors import (
+    InvalidData,
+    NotFound,
+    StatementError,
+    Unsupported,
+    WorkbenchError,
+    show_as_written,
+)
 from workbench.names import literal, quote
 from workbench.train import registry
 
@@ -47,8 +55,11 @@ def reads_predictions(sql: str) -> bool:
     return any(each in sql.lower() for each in _NAMES) and bool(find_calls(sql, _NAMES))
 
 
-def expand_predictions(lake: Lake, sql: str) -> str:
-    """Replace the calls by functions of the engine; a query without them comes back as it is.
+@contextmanager
+def expand_predictions(lake: Lake, sql: str) -> Iterator[str]:
+    """Give the text with a function of the engine in the place of `predict(model, …)` and of `predict_proba`.
+
+    An error of the engine inside the block shows the text as it was written.
 
     Raises
     ------
@@ -60,25 +71,36 @@ def expand_predictions(lake: Lake, sql: str) -> str:
         If a model from elsewhere is asked, or a view is made.
     """
     if not reads_predictions(sql):
-        return sql
-    sql = _name_columns(sql)
-    # Inner calls stand inside outer ones: replace from the inside out, finding the places anew.
-    while calls := find_calls(sql, _NAMES):
-        inner = min(calls, key=lambda call: call.end - call.start)
-        sql = replace_spans(sql, [(inner.start, inner.end, _expand_call(lake, inner))])
-    if "create" in sql.lower() and kept_calls(sql, PREFIX):
+        yield sql
+        return
+    written: list[tuple[str, str]] = []
+    text = _expand(lake, sql, written)
+    if "create" in text.lower() and kept_calls(text, PREFIX):
         raise Unsupported(
             "predict() does not go into a view or a macro, which are read without this store too.",
             hint="Bind the model to the table, or make a table: CREATE TABLE … AS SELECT ….",
         )
-    return sql
+    try:
+        yield text
+    except WorkbenchError as error:
+        show_as_written(error, written)
+        raise
 
 
-def _name_columns(sql: str) -> str:
-    """Name the columns with calls in them as they are written; the engine would name its own functions."""
+def _expand(lake: Lake, sql: str, written: list[tuple[str, str]]) -> str:
+    """Expand all calls; `written` is told each text that was put in, with what it stands for."""
     columns = {call.column for call in find_calls(sql, _NAMES) if call.column is not None}
-    names = {end: " ".join(sql[start:end].split()) for start, end in columns}
-    return replace_spans(sql, [(end, end, f" AS {quote(name)}") for end, name in names.items()])
+    # The engine would call a column by the functions that are its own.
+    names = [(end, f" AS {quote(' '.join(sql[start:end].split()))}") for start, end in columns]
+    sql = replace_spans(sql, [(end, end, name) for end, name in names])
+    written += [(name, "") for _, name in names]
+    # Inner calls stand inside outer ones: replace from the inside out, finding the places anew.
+    while calls := find_calls(sql, _NAMES):
+        inner = min(calls, key=lambda call: call.end - call.start)
+        made = _expand_call(lake, inner)
+        written.append((made, sql[inner.start : inner.end]))
+        sql = replace_spans(sql, [(inner.start, inner.end, made)])
+    return sql
 
 
 def _expand_call(lake: Lake, call: FunctionCall) -> str:

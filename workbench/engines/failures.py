@@ -132,6 +132,8 @@ def _place(text: str) -> tuple[int | None, int | None]:
     found = re.search(r"^LINE (\d+): ", text, re.MULTILINE)
     if not found:
         return None, None
+    if text.startswith("...", found.end()):
+        return int(found.group(1)), None  # Of a long line the end is shown, not how much stands before it.
     caret = re.search(r"^( *)\^", text[found.end() :], re.MULTILINE)
     column = len(caret.group(1)) - (found.end() - found.start()) + 1 if caret else None
     return int(found.group(1)), column

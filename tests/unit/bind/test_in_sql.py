@@ -47,6 +47,28 @@ def test_a_column_that_is_computed_from_predictions_is_called_as_it_is_written(
     assert rows[column].to_pylist() == same["named"].to_pylist()
 
 
+@pytest.mark.parametrize(
+    ("sql", "shown"),
+    [
+        ("SELECT predict(slow, f.*), zone_ FROM trip_features AS f", "zone_ FROM"),
+        ("SELECT id FROM trip_features AS f WHERE predict(slow, f.*) AND zone_ = 1", "zone_ = 1"),
+        ("SELECT predict(slow, g.*) FROM trip_features AS f", "predict(slow, g.*)"),
+        ("SELECT predict(slow, f.*) + FROM trip_features AS f", "FROM trip"),
+        ("SELECT max(predict_proba(slow, f.*)) - FROM trip_features AS f", "FROM trip"),
+        ("SELECT 1,\n  predict(slow, f.*) AND zone_\nFROM trip_features AS f", "zone_"),
+    ],
+)
+def test_a_mistake_is_shown_in_the_text_as_it_was_written(trained: Store, sql: str, shown: str) -> None:
+    with pytest.raises((NotFound, StatementError)) as wrong:
+        trained.sql(sql)
+    text = str(wrong.value)
+    assert "mlstore_" not in text
+    *_, line, caret = text[: text.index("^") + 1].split("\n")
+    assert line[caret.index("^") :].startswith(shown)
+    if isinstance(wrong.value, StatementError) and wrong.value.column is not None:
+        assert sql.split("\n")[(wrong.value.line or 1) - 1][wrong.value.column - 1 :].startswith(shown)
+
+
 @pytest.mark.parametrize("table", ["features.trip_features", "lake.features.trip_features"])
 def test_a_star_of_a_table_with_its_schema(trained: Store, table: str) -> None:
     assert len(answers(trained, f"SELECT predict(slow, {table}.*) FROM {table}")) == 400
