@@ -88,6 +88,7 @@ class RowFile:
                 if kind in _ENCODINGS and name not in repeated
             },
             store_schema=False,
+            # With statistics of all columns: DuckLake finds no row by one that has none, once others came.
         )
 
     @staticmethod

@@ -73,6 +73,24 @@ def test_a_file_holds_what_an_insert_would(many: Store, monkeypatch: pytest.Monk
     assert many.sql(kinds.format("p")).rows() == many.sql(kinds.format("q")).rows()
 
 
+def test_rows_of_a_file_are_found_after_an_insert(many: Store) -> None:
+    """Of a file without statistics of a column DuckLake finds no row by it, once others have come."""
+    many.sql("UPDATE t SET v = 13 WHERE id = 5")
+    bind(many, "p", "picky", batch=3)
+    before = contents(many)
+    many.sql("INSERT INTO t VALUES (100, 7)")
+    for column_name in before[0]:
+        for row in before:
+            same = f"{column_name} IS NOT DISTINCT FROM $value"
+            found = many.sql(
+                f"SELECT id FROM predictions.t__p WHERE {same} ORDER BY id",
+                params={"value": row[column_name]},
+            ).rows()
+            assert row["id"] in [each["id"] for each in found], column_name
+    [extremes] = many.sql("SELECT max(value) AS most, min(status) AS least FROM predictions.t__p").rows()
+    assert extremes == {"most": max(row["value"] for row in contents(many) if row["value"]), "least": "error"}
+
+
 def test_a_table_whose_files_lie_elsewhere_takes_none(lake: Lake) -> None:
     """DuckLake keeps them in a folder that is called like the table only where the name is plain."""
     for name, plain in (("größe", False), ("size", True)):
