@@ -24,7 +24,8 @@ def define(name: str, query: str = QUERY, **words: object) -> Training:
 
 
 def asked(lake: Lake, sql: str) -> list[tuple[object, ...]]:
-    return lake.run(lake.cursor(), expand_predictions(lake, sql)).fetchall()
+    with expand_predictions(lake, sql) as text:
+        return lake.run(lake.cursor(), text).fetchall()
 
 
 def trained_on(lake: Lake, training: Training, model: Model) -> dict[int, bool]:
