@@ -31,8 +31,8 @@ def storable(
 
     The query is computed before, and its columns are cast as those of a transform are; see `stage`.
 
-    Returns
-    -------
+    Yields
+    ------
     tuple of str and mapping
         The statement with its parameters; as they were where there is nothing to do.
     """
@@ -42,10 +42,9 @@ def storable(
         yield statement, params
         return
     stage(cursor, _MADE, query, params)
-    try:
-        yield f"{statement[: place[0]]}FROM temp.{_MADE}{statement[place[1] :]}", {}
-    finally:
-        execute(cursor, f"DROP TABLE IF EXISTS temp.{_MADE}")
+    yield f"{statement[: place[0]]}FROM temp.{_MADE}{statement[place[1] :]}", {}
+    # Where it failed, the table goes with the transaction, in which nothing more can be said.
+    execute(cursor, f"DROP TABLE IF EXISTS temp.{_MADE}")
 
 
 def _can_keep(cursor: Cursor, query: str, params: Mapping[str, Any]) -> bool:

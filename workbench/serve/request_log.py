@@ -64,6 +64,8 @@ class RequestLog:
             self._wake.wait(self._every)
             self._wake.clear()
             self._flush()
+        # What came while the last commit was made.
+        self._flush()
 
     def _flush(self) -> None:
         """Write what waits now, in one commit; what comes meanwhile waits for the next."""

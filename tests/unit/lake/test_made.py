@@ -77,3 +77,8 @@ def test_mistakes_are_shown_in_the_statement(store: Store) -> None:
         store.sql("CREATE TABLE x AS SELECT sum(w) FROM v")
     with pytest.raises(StatementError, match="LINE 1: CREATE TABLE x AS SELCT"):
         store.sql("CREATE TABLE x AS SELCT 1")
+
+
+def test_a_table_that_is_there_is_named(store: Store) -> None:
+    with pytest.raises(StatementError, match='"v" already exists'):
+        store.sql("CREATE TABLE v AS SELECT sum(v) AS s FROM v")

@@ -580,3 +580,25 @@ def test_a_client_that_goes_away_leaves_no_traceback(
         served.ask("slow_prediction", {"keys": [1]})
     time.sleep(0.3)
     assert "Exception" not in caplog.text
+
+
+def test_what_comes_during_the_last_commit_is_written_too() -> None:
+    written: list[object] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def write(rows: Sequence[tuple[object, ...]]) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        written.extend(rows)
+
+    log = RequestLog(write, every=0.01)
+    log.add([(1,)])
+    assert begun.wait(10)
+    log.add([(2,)])
+    closing = threading.Thread(target=log.close)
+    closing.start()
+    while not log._closing:
+        time.sleep(0.001)
+    go_on.set()
+    closing.join(10)
+    assert written == [(1,), (2,)] and log.written == 2
